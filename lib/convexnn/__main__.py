@@ -1,0 +1,175 @@
+"""`python -m convexnn`: run the notebooks, see what changed, and get the data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from convexnn.pipeline import clean as cleaning
+from convexnn.pipeline import index, keys, ledger, notebooks, progress, runner
+from convexnn.pipeline.project import SIZES, Project, ProjectError
+from convexnn.pipeline.slots import Slot
+
+SIZE = click.option("--size", type=click.Choice(SIZES), default="quick", show_default=True, help="Sizes of the data.")
+NAMES = click.argument("names", nargs=-1, metavar="[NAMES]...")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def commands() -> None:
+    """Reproduce the results: run notebooks, judge their claims, compare with what is committed.
+
+    A notebook is named by its file (01_two_layer) or its number (01). Results lie in results/<size>/<notebook>/.
+    """
+
+
+@commands.command()
+@NAMES
+@SIZE
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Notebooks at a time; default: one for each core.")
+@click.option("-p", "given", multiple=True, metavar="NAME=VALUE", help="A parameter of the notebooks named.")
+@click.option("--force", is_flag=True, help="Run even where nothing changed.")
+def run(names: tuple[str, ...], size: str, jobs: int | None, given: tuple[str, ...], force: bool) -> None:
+    """Bring results up to date, all or those NAMES, then make the ledger and the index page.
+
+    Only what changed is run. Other parameters (-p) give a result of their own, beside the one with the defaults.
+    """
+    project = Project.find()
+    outcomes = _run(project, names, size, jobs or 0, _pairs(given), force)
+    problems = _publish(project, size)
+    failed = [outcome for outcome in outcomes if outcome.ending == "failed"]
+    if any(outcome.ending == "interrupted" for outcome in outcomes):
+        sys.exit(130)
+    if failed or problems:
+        sys.exit(1)
+
+
+@commands.command("list")
+@SIZE
+def list_notebooks(size: str) -> None:
+    """Every notebook with the state of its result, its time and the claims it measured."""
+    project = Project.find()
+    state = keys.State.now(project)
+    measured: dict[str, list[str]] = {}
+    for name, claim, _ in ledger.measured(project, size):
+        measured.setdefault(name, []).append(f"{claim['id']} ({claim['status']})")
+    for notebook in notebooks.find(project):
+        slot = Slot(project.results(size), notebook.name)
+        changes = state.changes(notebook, notebook.values(size), slot)
+        word = changes[0] if changes and not slot.finished() else "out of date" if changes else "current"
+        word = changes[0] if slot.failure() else word
+        took = runner.expected_s(slot)
+        click.echo(f"{notebook.name:<28} {word:<14} {'' if took is None else f'{took:.1f} s':>9}")
+        for claim_text in measured.get(notebook.name, []):
+            click.echo(f"    {claim_text}")
+
+
+@commands.command()
+@click.argument("name")
+@SIZE
+@click.option("-p", "given", multiple=True, metavar="NAME=VALUE", help="Ask about a result with other parameters.")
+def why(name: str, size: str, given: tuple[str, ...]) -> None:
+    """Say what changed since the last result of notebook NAME."""
+    for line in keys.why(Project.find(), name, size, _pairs(given)):
+        click.echo(line)
+
+
+@commands.command()
+@SIZE
+def report(size: str) -> None:
+    """Make the ledger and the index page anew from the results there are; runs nothing."""
+    if _publish(Project.find(), size):
+        sys.exit(1)
+
+
+@commands.command()
+@NAMES
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Notebooks at a time; default: one for each core.")
+def reference(names: tuple[str, ...], jobs: int | None) -> None:
+    """Write the committed notebooks (with outputs) and numbers from quick results, running what is out of date."""
+    from convexnn.pipeline import references
+
+    project = Project.find()
+    outcomes = _run(project, names, "quick", jobs or 0, {}, False)
+    if any(outcome.ending not in ("finished", "unchanged") for outcome in outcomes):
+        sys.exit(1)
+    for path in references.write(project, names):
+        click.echo(project.relative(path))
+
+
+@commands.command()
+@click.option("--all", "everything", is_flag=True, help="All results of every size.")
+def clean(everything: bool) -> None:
+    """Remove failed and interactive results, those with other parameters (-p) and those of notebooks that are gone."""
+    project = Project.find()
+    for path in cleaning.clean(project, everything):
+        click.echo(f"removed {project.relative(path)}")
+
+
+@commands.command()
+@NAMES
+def data(names: tuple[str, ...]) -> None:
+    """Download the data sets NAMES and verify them; without NAMES, list them."""
+    from convexnn import data as datasets
+
+    for name in names or datasets.names():
+        if not names:
+            click.echo(name)
+            continue
+        try:
+            click.echo(str(datasets.load(name, download=True)).splitlines()[0])
+        except (ValueError, OSError) as error:
+            raise ProjectError(str(error)) from error
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point; an expected error is one line and exit code 2."""
+    try:
+        commands.main(args=arguments, prog_name="convexnn", standalone_mode=True)
+    except ProjectError as error:
+        click.echo(f"error: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
+
+
+def _run(
+    project: Project, names: Sequence[str], size: str, jobs: int, given: dict[str, str], force: bool
+) -> list[runner.Outcome]:
+    """Run with progress, then say how it went and what to look at."""
+    shown: Any = progress.for_output(sys.stdout.isatty())
+    outcomes = runner.run(project, names, size, jobs, given, force, shown)
+    endings = [outcome.ending for outcome in outcomes]
+    counts = ", ".join(f"{endings.count(ending)} {ending}" for ending in sorted(set(endings)))
+    click.echo(f"notebooks: {counts or 'there are none'}")
+    for outcome in outcomes:
+        if outcome.failure is not None:
+            kept = project.relative(project.results(size) / outcome.label / "failed.ipynb")
+            click.echo(f"  {outcome.label} {outcome.sentence()}\n    see {kept}", err=True)
+    return outcomes
+
+
+def _publish(project: Project, size: str) -> bool:
+    """Ledger and page; True when the ledger has problems, which are printed."""
+    made = ledger.write(project, size)
+    page = index.write(project, size, made)
+    counts = ", ".join(f"{number} {status}" for status, number in made.counts().items())
+    click.echo(f"claims: {counts or 'none declared'}")
+    click.echo(f"{project.relative(project.results(size) / 'ledger.md')}\n{project.relative(page)}")
+    for problem in made.problems:
+        click.echo(f"error: {problem}", err=True)
+    return bool(made.problems)
+
+
+def _pairs(given: Sequence[str]) -> dict[str, str]:
+    pairs = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ProjectError(f"parameter {text!r} has no value; write -p name=value, e.g. -p seed=1")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""Run the notebooks, know when a result is current, and turn result files into ledger, page and references.
+
+    project     where things lie, and the errors a user can mend
+    notebooks   discovery, the `parameters` cell, conversion to ipynb
+    slots       one result folder: lock, swap, recovery after a kill
+    provenance  commit, machine, versions
+    keys        what a result depends on, and `why` it would be made again
+    execute     inside one process: papermill and one kernel
+    runner      many such processes, progress, failures
+    sealing     the key, the marker, the swap
+    declared    the claims of all theorems, asked in a process of its own
+    ledger      claims declared against claims measured
+    index       one page for eyes
+    references  what is committed, and the comparison with it
+    clean       removing results
+
+Torch, papermill, jupytext and the theorems are imported inside functions: asking whether anything changed is cheap.
+"""

@@ -1,0 +1,170 @@
+"""The ledger: every declared claim against what the notebooks measured.
+
+A claim that no notebook measures is listed as `not measured`; a measured claim that no theorem declares is a problem.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from convexnn.claims import Status, worst
+from convexnn.pipeline.notebooks import discover
+from convexnn.pipeline.project import Project, ProjectError, digest_of, nearest, read_json
+from convexnn.pipeline.slots import Slot
+from convexnn.report import write_atomically
+
+COLUMNS = ("claim", "status", "measured", "tolerance", "scope", "seeds", "statement", "source", "notebook")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One claim: its declaration, its status in a word, and its most telling measurement."""
+
+    id: str
+    statement: str
+    source: str
+    scope: str
+    kind: str
+    tolerance: float
+    status: Status | str
+    measured: float | str | None
+    measurements: int
+    seeds: tuple[int, ...]
+    note: str
+    notebooks: tuple[str, ...]
+    link: str
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """All rows in the order of declaration, and what is wrong with them in words."""
+
+    rows: tuple[Row, ...]
+    problems: tuple[str, ...]
+
+    def check(self) -> None:
+        """Raise ProjectError when a measured claim is not declared, or is declared differently now."""
+        if self.problems:
+            raise ProjectError("; ".join(self.problems))
+
+    def counts(self) -> dict[str, int]:
+        """How many rows have which status."""
+        statuses = [row.status for row in self.rows]
+        return {status: statuses.count(status) for status in dict.fromkeys(statuses)}
+
+
+def build(project: Project, size: str = "quick") -> Ledger:
+    """Join the declared claims with the result files of `size`; failed and unknown notebooks do not count."""
+    claims = {claim["id"]: claim for claim in declared(project)}
+    found = measured(project, size)
+    problems = []
+    for notebook, stored, _ in found:
+        claim = claims.get(stored["id"])
+        if claim is None:
+            hint = nearest(stored["id"], claims) or " Add it to the theorem's `claims`."
+            problems.append(f"claim {stored['id']!r}, measured in {notebook}, is declared by no theorem.{hint}")
+        elif any(claim[name] != stored[name] for name in claim):
+            problems.append(f"claim {stored['id']} was measured in {notebook} before it was changed; run {notebook}")
+    rows = [_row(claim, [item for item in found if item[1]["id"] == claim["id"]]) for claim in claims.values()]
+    return Ledger(tuple(rows), tuple(problems))
+
+
+def unmeasured(project: Project, size: str = "quick") -> list[str]:
+    """Ids of the declared claims that no current result measures."""
+    return [row.id for row in build(project, size).rows if row.measurements == 0]
+
+
+def declared(project: Project) -> list[dict[str, Any]]:
+    """The claims of all theorems; kept under results/ until a file of the library changes."""
+    cache, stamp = project.root / "results" / ".cache" / "declared.json", digest_of(project.library_hashes())
+    kept = read_json(cache)
+    if kept is not None and kept.get("library") == stamp:
+        return list(kept["claims"])
+    path = os.pathsep.join(filter(None, [str(project.lib), os.environ.get("PYTHONPATH")]))
+    call = [sys.executable, "-m", "convexnn.pipeline.declared", project.package]
+    done = subprocess.run(call, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise ProjectError(f"theorems of {project.package} cannot be imported: {last}; mend that, then `report`")
+    claims: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    write_atomically(cache, json.dumps({"library": stamp, "claims": claims}))
+    return claims
+
+
+def measured(project: Project, size: str) -> list[tuple[str, dict[str, Any], str]]:
+    """(notebook, stored claim, link prefix) from every finished result that has not failed since."""
+    found = []
+    for name in discover(project):
+        slot = Slot(project.results(size), name)
+        doc = read_json(slot.folder / "result.json") if slot.finished() and not slot.failure() else None
+        page = f"{name}/notebook.html" if (slot.folder / "notebook.html").exists() else f"{name}/notebook.ipynb"
+        found += [(name, claim, page) for claim in (doc or {}).get("claims", {}).values()]
+    return found
+
+
+def write(project: Project, size: str = "quick") -> Ledger:
+    """Make results/<size>/ledger.md and ledger.json anew."""
+    ledger = build(project, size)
+    doc = {"rows": [asdict(row) for row in ledger.rows], "problems": ledger.problems, "counts": ledger.counts()}
+    write_atomically(project.results(size) / "ledger.json", json.dumps(doc, indent=1) + "\n")
+    write_atomically(project.results(size) / "ledger.md", markdown(ledger, size))
+    return ledger
+
+
+def markdown(ledger: Ledger, size: str) -> str:
+    """The ledger as a table for people."""
+    counts = ", ".join(f"{number} {status}" for status, number in ledger.counts().items()) or "no claim is declared"
+    lines = [f"# Ledger, {size} size", "", counts + ".", ""]
+    lines += [f"**Problem:** {problem}\n" for problem in ledger.problems]
+    lines += ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
+    for row in ledger.rows:
+        where = f"[{', '.join(row.notebooks)}]({row.link})" if row.link else ""
+        cells = [f"`{row.id}`", row.status, number(row.measured), f"{row.tolerance:.1e}", row.scope, seeds_text(row)]
+        cells += [row.statement + (f" ({row.note})" if row.note else ""), row.source, where]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def number(value: float | str | None) -> str:
+    """Three significant digits, words as they are."""
+    return "" if value is None else value if isinstance(value, str) else f"{value:.2e}"
+
+
+def seeds_text(row: Row) -> str:
+    """The seeds, shortened to a range where they are one."""
+    seeds = sorted(row.seeds)
+    if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]}-{seeds[-1]}"
+    return ", ".join(map(str, seeds))
+
+
+def _row(claim: Mapping[str, Any], found: Sequence[tuple[str, dict[str, Any], str]]) -> Row:
+    measurements = [(m, page) for _, stored, page in found for m in stored["measurements"]]
+    status = worst([m["status"] for m, _ in measurements]) if measurements else "not measured"
+    telling = [(m, page) for m, page in measurements if m["status"] == status]
+    best, page = max(telling, key=lambda pair: _weight(claim["kind"], pair[0])) if telling else ({}, "")
+    return Row(
+        **{name: claim[name] for name in ("id", "statement", "scope", "kind", "tolerance")},
+        source=claim["source_text"],
+        status=status,
+        measured=best.get("measured"),
+        measurements=len(measurements),
+        seeds=tuple(sorted({seed for m, _ in measurements for seed in m["seeds"]})),
+        note=best.get("note", ""),
+        notebooks=tuple(dict.fromkeys(name for name, _, _ in found)),
+        link=f"{page}#cell-id={best['cell']}" if best.get("cell") else page,
+    )
+
+
+def _weight(kind: str, measurement: Mapping[str, Any]) -> float:
+    """Larger is worse for the claim; words (NaN, infinities) are worst."""
+    value = measurement["measured"]
+    if isinstance(value, str):
+        return float("inf")
+    return {"certificate": value, "agreement": abs(value)}.get(kind, -value)

@@ -1,0 +1,224 @@
+"""Groups in a second-order cone and a polyhedral cone at once: the Newton elimination of ReLU networks.
+
+For the groups g of a working set, with pattern D_g, S_g = 2 D_g - I and sign sg_g = +-1:
+
+    t_g = S_g X w_g >= 0,  lambda_g >= 0,      q_g = sg_g X'D_g theta + X'S_g lambda_g,    |q_g| <= beta
+    F_g = N_g + X' diag(lambda_g / t_g) X                                                       d x d
+    e_g = chat_g + X'S_g ( rct/t + (lambda/t) rt ),    rt = t - S X w,   rct = mu - lambda t - second order
+    dw_g = F_g^{-1} (e_g + sg_g X'D_g dtheta),   dt = S X dw - rt,   dlambda = rct/t - (lambda/t) dt
+
+N_g and chat_g come from the norm as in `_gated_blocks`. `free` trailing coordinates have no norm: N_g is zero there,
+and e_g holds the dual equality q_free = 0. A F^{-1} A' is the Gram matrix of the columns D_i X R_i,
+R_i R_i' = F_{v,i}^{-1} + F_{w,i}^{-1}; the weighted Grams X' diag(c) X of all groups are one product.
+Arrays over samples are (A, n), one row for each of the A groups.
+Source: solver notes of this project, section 3.1; the equality of free coordinates is ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from convexnn.operators import CHUNK_BYTES
+from convexnn.solvers._box_least_squares import PairProducts
+from convexnn.solvers._newton_matrix import add_gram, batched_cholesky
+from convexnn.solvers._path_following import Blocks
+from convexnn.solvers._second_order_cone import Cone2, Scaling
+
+#: lambda/t is capped at this multiple of its median.
+RATIO_CAP = 1e14
+#: A pattern is kept in the preconditioner when its block exceeds this multiple of the smallest tenth's.
+STANDING_OUT, POWER_STEPS = 5.0, 6
+#: Above this share of such patterns the matrix is formed exactly.
+NEARLY_ALL = 0.7
+
+
+@dataclass
+class ConeRights:
+    soc: Cone2
+    ratio: Tensor  # rct / t
+    slack: Tensor  # rt
+    e: Tensor
+
+
+@dataclass
+class ConeStep:
+    s: Cone2
+    w: Tensor
+    q: Tensor
+    t: Tensor
+    lam: Tensor
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What all groups share: X (n, d), its pair products, beta, and the patterns D (P, n) with values 0/1."""
+
+    X: Tensor
+    D: Tensor
+    beta: float
+    free: int
+    pairs: PairProducts
+    spread: float  # largest eigenvalue of X'X
+
+    def pull(self, theta: Tensor, pattern: Tensor, sign: Tensor) -> Tensor:
+        """(A, d) sg_g X'D_g theta."""
+        return sign[:, None] * ((self.D[pattern] * theta[:, 0]) @ self.X)
+
+    def rows(self, w: Tensor, pattern: Tensor) -> Tensor:
+        """(A, n) S_g X w_g."""
+        return (2 * self.D[pattern] - 1) * (w @ self.X.T)
+
+    def gather(self, lam: Tensor, pattern: Tensor) -> Tensor:
+        """(A, d) X'S_g lambda_g."""
+        return ((2 * self.D[pattern] - 1) * lam) @ self.X
+
+
+class ConeBlocks(Blocks):
+    """The groups (pattern_g, sign_g) of a working set."""
+
+    def __init__(self, geometry: Geometry, pattern: Tensor, sign: Tensor) -> None:
+        self.geometry, self.pattern, self.sign = geometry, pattern, sign
+        self.p = geometry.X.shape[1] - geometry.free
+        kept, self.place = torch.unique(pattern, return_inverse=True)
+        self.D = geometry.D[kept]
+
+    def start(self, theta: Tensor, lam: Tensor, mu: float) -> None:
+        """Every pair on the central path: s = 2 mu u^{-1}, t = mu / lambda; S X w = t holds later."""
+        self.lam, self.t = lam, mu / lam
+        self.q = self.pulls(theta)
+        s = self._central(self.q, mu)
+        self.tau, self.w = s.head, torch.nn.functional.pad(s.tail, (0, self.geometry.free))
+
+    def _central(self, q: Tensor, mu: float) -> Cone2:
+        """2 mu u^{-1} = 2 mu (beta, q) / det u."""
+        u = Cone2(q.new_full((len(q),), self.geometry.beta), -q[:, : self.p])
+        scale = 2 * mu / u.det()
+        return Cone2(scale * self.geometry.beta, scale[:, None] * q[:, : self.p])
+
+    def pulls(self, theta: Tensor) -> Tensor:
+        """(A, d) q_g."""
+        g = self.geometry
+        return self.pull(theta) + g.gather(self.lam, self.pattern)
+
+    def _s(self) -> Cone2:
+        return Cone2(self.tau, self.w[:, : self.p])
+
+    def _u(self) -> Cone2:
+        return Cone2(torch.full_like(self.tau, self.geometry.beta), -self.q[:, : self.p])
+
+    @property
+    def degree(self) -> int:
+        return 2 * len(self.tau) + self.lam.numel()
+
+    def complementarity(self) -> float:
+        return float(self._s().inner(self._u()).sum() + (self.lam * self.t).sum())
+
+    def pull(self, theta: Tensor) -> Tensor:
+        """(A, d) sg_g X'D_g theta, once for each pattern."""
+        return self.sign[:, None] * ((self.D * theta[:, 0]) @ self.geometry.X)[self.place]
+
+    def push(self, w: Tensor) -> Tensor:
+        """(n, 1) sum_g sg_g D_g X w_g, the groups of one pattern merged."""
+        merged = w.new_zeros(len(self.D), w.shape[1]).index_add_(0, self.place, self.sign[:, None] * w)
+        return (self.D * (merged @ self.geometry.X.T)).sum(0)[:, None]
+
+    def image(self) -> Tensor:
+        return self.push(self.w)
+
+    def prepare(self) -> None:
+        self.scaling = Scaling.of(self._s(), self._u())
+        ratio = self.lam / self.t
+        self.ratio = ratio.clamp(max=RATIO_CAP * float(ratio.median())) if ratio.numel() else ratio
+        F = self.geometry.pairs.weighted(self.ratio)
+        F[:, : self.p, : self.p] += self.scaling.block()
+        self.factor = batched_cholesky(F)
+
+    def apply_schur(self, z: Tensor) -> Tensor:
+        """A F^{-1} A' z."""
+        return self.push(self._solve(self.pull(z)))
+
+    def add_schur(self, M: Tensor, root: Tensor, complete: bool = True) -> bool:
+        """Patterns whose block matters one by one; unless `complete`, the others as multiples of one d x d matrix."""
+        g = self.geometry
+        inverse = g.X.new_zeros(len(self.D), g.X.shape[1], g.X.shape[1])
+        inverse.index_add_(0, self.place, torch.cholesky_inverse(self.factor))
+        matters = self._matters(inverse)
+        complete = complete or float(matters.sum()) > NEARLY_ALL * len(matters)
+        if complete:
+            matters = torch.ones_like(matters)
+        X = root[:, None] * g.X
+        exact, others = torch.nonzero(matters).flatten(), ~matters
+        size = max(1, CHUNK_BYTES // (8 * g.X.numel()))
+        for part in exact.split(size) if len(exact) else ():
+            R = batched_cholesky(inverse[part])
+            Z = (X @ R.permute(1, 0, 2).reshape(X.shape[1], -1)).reshape(len(X), len(part), X.shape[1])
+            add_gram(M, (Z * self.D[part].T[:, :, None]).flatten(1))
+        if not complete:
+            shape, weight = _common_shape(inverse[others])
+            add_gram(M, self.D[others].T * weight.sqrt(), weight=X @ shape @ X.T)
+        return complete
+
+    def _matters(self, inverse: Tensor) -> Tensor:
+        """(P,) patterns whose block is large: in themselves, and next to the smallest tenth."""
+        v = torch.ones_like(inverse[:, :, :1])
+        for _ in range(POWER_STEPS):
+            v = inverse @ (v / v.norm(dim=1, keepdim=True))
+        size = v.norm(dim=(1, 2))
+        return (size * self.geometry.spread > 1) & (size > STANDING_OUT * torch.quantile(size, 0.1))
+
+    def rights(self, mu: float, affine: ConeStep | None) -> tuple[ConeRights, Tensor]:
+        soc = self._soc_right(mu, affine)
+        target = mu - self.lam * self.t
+        if affine is not None:
+            target = target - affine.t * affine.lam
+        slack = self.t - self.geometry.rows(self.w, self.pattern)
+        ratio = target / self.t
+        e = self.geometry.gather(ratio + self.ratio * slack, self.pattern)
+        e = e + torch.cat([self.scaling.eliminate(soc), self.q[:, self.p :]], 1)
+        return ConeRights(soc, ratio, slack, e), self.push(self._solve(e))
+
+    def _soc_right(self, mu: float, affine: ConeStep | None) -> Cone2:
+        """c = W^{-1} (l \\ rc),  rc = 2 mu e - l o l - (W^{-1} ds_a) o (W du_a)."""
+        scaling = self.scaling
+        target = scaling.point.product(scaling.point)
+        head, tail = 2 * mu - target.head, -target.tail
+        if affine is not None:
+            du = Cone2(torch.zeros_like(head), -affine.q[:, : self.p])
+            second = scaling.inverse(affine.s).product(scaling.apply(du))
+            head, tail = head - second.head, tail - second.tail
+        return scaling.inverse(scaling.point.divide(Cone2(head, tail)))
+
+    def _solve(self, e: Tensor) -> Tensor:
+        return torch.cholesky_solve(e[:, :, None], self.factor)[:, :, 0]
+
+    def step(self, dtheta: Tensor, rights: ConeRights) -> ConeStep:
+        g = self.geometry
+        pull = self.pull(dtheta)
+        dw = self._solve(rights.e + pull)
+        dt = g.rows(dw, self.pattern) - rights.slack
+        dlam = rights.ratio - self.ratio * dt
+        ds = Cone2(self.scaling.head_step(rights.soc, dw[:, : self.p]), dw[:, : self.p])
+        return ConeStep(ds, dw, pull + g.gather(dlam, self.pattern), dt, dlam)
+
+    def reach(self, step: ConeStep) -> float:
+        du = Cone2(torch.zeros_like(self.tau), -step.q[:, : self.p])
+        limits = [self._s().reach(step.s), self._u().reach(du)]
+        for x, dx in ((self.t, step.t), (self.lam, step.lam)):
+            limits.append(float(torch.where(dx < 0, -x / dx, torch.inf).min()) if x.numel() else float("inf"))
+        return min(limits)
+
+    def move(self, a: float, step: ConeStep, theta: Tensor) -> None:
+        self.tau, self.w = self.tau + a * step.s.head, self.w + a * step.w
+        self.t, self.lam = self.t + a * step.t, self.lam + a * step.lam
+        self.q = self.pulls(theta)
+
+
+def _common_shape(blocks: Tensor) -> tuple[Tensor, Tensor]:
+    """C (d, d) and m (k,) with blocks_i ~ m_i C: C their mean shape, m_i = tr(C^{-1} blocks_i) / d."""
+    trace = blocks.diagonal(dim1=1, dim2=2).sum(1)
+    shape = (blocks / trace[:, None, None]).mean(0)
+    inverse = torch.cholesky_inverse(batched_cholesky(shape[None])[0])
+    return shape, (blocks * inverse).sum((1, 2)) / len(shape)

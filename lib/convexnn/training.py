@@ -1,0 +1,203 @@
+"""Gradient training of a network from many seeds at once: the opponent that every theorem has to face.
+
+All seeds run as one batch (vmap over the weights), full batch, float64. The reported objective is the true training
+problem, logged on the way, and the best weights seen are kept, not the last.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from torch import Tensor
+from torch.func import functional_call, stack_module_state, vmap
+
+from convexnn.networks import Network
+from convexnn.numerics import Array, check_choice, check_positive, resolve_device, tensor
+from convexnn.types import Data
+
+OPTIMISERS = ("adam", "sgd", "lbfgs")
+LOG_POINTS = 200
+
+
+@dataclass(frozen=True)
+class Training:
+    """Objectives of S runs: `curves` (S, T) at `iterations` (T,) and `times_s` (T,); `best` is the best network."""
+
+    seeds: tuple[int, ...]
+    iterations: Array
+    times_s: Array
+    curves: Array
+    final: Array  # (S,) the best objective of each seed
+    best: Network
+    elapsed_s: float
+
+    @property
+    def value(self) -> float:
+        """The lowest objective over all seeds."""
+        return float(self.final.min())
+
+
+def train(
+    network: Network,
+    data: Data,
+    optimiser: str = "adam",
+    seeds: Iterable[int] = range(5),
+    steps: int = 2000,
+    learning_rate: float = 0.03,
+    budget: float | None = None,
+    device: str = "auto",
+) -> Training:
+    """Train copies of `network` from `seeds` on loss + beta * penalty and report every objective.
+
+    optimiser      "adam" or "sgd" (momentum 0.9), cosine decay of the rate to zero, seeds batched; or "lbfgs" (scipy)
+    steps          full-batch steps (lbfgs: iterations)
+    learning_rate  the initial rate; for sgd it is divided by the number of samples
+    budget         seconds for all seeds together
+    Returns a Training. Raises ValueError when every seed has diverged: lower `learning_rate`.
+    """
+    check_choice("optimiser", optimiser, OPTIMISERS)
+    check_positive(steps=steps, learning_rate=learning_rate)
+    chosen = tuple(int(s) for s in seeds)
+    if not chosen:
+        raise ValueError("seeds is empty; pass at least one seed, e.g. seeds=range(5)")
+    copies = [_fresh(network, seed) for seed in chosen]
+    started = time.perf_counter()
+    if optimiser == "lbfgs":
+        record = _lbfgs(copies, data, int(steps), budget, started)
+    else:
+        there = resolve_device(device)
+        record = _batched(copies, data, optimiser, int(steps), learning_rate, budget, there, started)
+    iterations, times, curves, states = record
+    final = np.nanmin(np.where(np.isfinite(curves), curves, np.inf), axis=1)
+    if not np.isfinite(final).any():
+        raise ValueError(f"all {len(chosen)} runs diverged; lower learning_rate (it is {learning_rate:g})")
+    winner = int(final.argmin())
+    best = copies[winner]
+    best.load_state_dict(states[winner])
+    best.cpu()
+    return Training(chosen, iterations, times, curves, final, best, time.perf_counter() - started)
+
+
+def _fresh(network: Network, seed: int) -> Network:
+    clone = copy.deepcopy(network).double()
+    clone.reset(seed)
+    return clone
+
+
+def _batched(
+    copies: list[Network],
+    data: Data,
+    optimiser: str,
+    steps: int,
+    rate: float,
+    budget: float | None,
+    device: torch.device,
+    started: float,
+) -> tuple[Array, Array, Array, list[dict[str, Tensor]]]:
+    """All seeds in one graph; the best weights of each seed are kept."""
+    X, Y = tensor(data.X, device), tensor(data.y, device).reshape(data.n, -1)
+    copies = [clone.to(device) for clone in copies]
+    trainable = {name for name, p in copies[0].named_parameters() if p.requires_grad}
+    params, buffers = stack_module_state(copies)
+    base = copies[0]
+
+    def run(p: dict[str, Tensor], b: dict[str, Tensor]) -> Tensor:
+        return functional_call(
+            _Objective(base, data.beta), ({f"network.{k}": v for k, v in {**p, **b}.items()},), (X, Y)
+        )
+
+    moving = [p for name, p in params.items() if name in trainable]
+    for name, p in params.items():
+        p.requires_grad_(name in trainable)
+    if optimiser == "adam":
+        stepper: torch.optim.Optimizer = torch.optim.Adam(moving, lr=rate)
+    else:
+        stepper = torch.optim.SGD(moving, lr=rate / data.n, momentum=0.9)
+    schedule = torch.optim.lr_scheduler.LambdaLR(stepper, lambda t: 0.5 * (1 + math.cos(math.pi * min(t / steps, 1.0))))
+    every, best = max(1, steps // LOG_POINTS), _Best(len(copies))
+    for step in range(steps + 1):
+        stepper.zero_grad()
+        values = vmap(run)(params, buffers)
+        late = budget is not None and time.perf_counter() - started > budget
+        if step % every == 0 or step == steps or late:
+            best.log(step, time.perf_counter() - started, values, params, buffers)
+            if late or step == steps:
+                break
+        values.sum().backward()
+        stepper.step()
+        schedule.step()
+    return best.record()
+
+
+class _Objective(torch.nn.Module):
+    """functional_call needs a module whose forward is the training objective."""
+
+    def __init__(self, network: Network, beta: float) -> None:
+        super().__init__()
+        self.network, self.beta = network, beta
+
+    def forward(self, X: Tensor, Y: Tensor) -> Tensor:
+        return self.network.training_loss(X, Y, self.beta)
+
+
+class _Best:
+    """The log of a batched run and the best weights of each seed so far."""
+
+    def __init__(self, count: int) -> None:
+        self.lowest = np.full(count, np.inf)
+        self.states: list[dict[str, Tensor]] = [{} for _ in range(count)]
+        self.rows: list[tuple[int, float, Array]] = []
+
+    def log(
+        self, step: int, elapsed: float, values: Tensor, params: dict[str, Tensor], buffers: dict[str, Tensor]
+    ) -> None:
+        objective = values.detach().cpu().numpy().copy()
+        self.rows.append((step, elapsed, objective))
+        for s in np.flatnonzero((objective < self.lowest) | ~np.array([bool(state) for state in self.states])):
+            self.lowest[s] = objective[s]
+            self.states[s] = {k: v[s].detach().cpu().clone() for k, v in {**params, **buffers}.items()}
+
+    def record(self) -> tuple[Array, Array, Array, list[dict[str, Tensor]]]:
+        steps, times, values = zip(*self.rows)
+        return np.array(steps, dtype=float), np.array(times), np.array(values).T, self.states
+
+
+def _lbfgs(
+    copies: list[Network], data: Data, steps: int, budget: float | None, started: float
+) -> tuple[Array, Array, Array, list[dict[str, Tensor]]]:
+    """One seed after the other with scipy's L-BFGS; kinks slow it down, 1e-4 is realistic."""
+    X, Y = tensor(data.X), tensor(data.y).reshape(data.n, -1)
+    curves, states = np.full((len(copies), LOG_POINTS), np.nan), []
+    for row, net in enumerate(copies):
+        moving = [p for p in net.parameters() if p.requires_grad]
+        seen: list[float] = []
+
+        def evaluate(flat: Array, net: Network = net, moving: list[torch.nn.Parameter] = moving) -> tuple[float, Array]:
+            torch.nn.utils.vector_to_parameters(tensor(flat), moving)
+            net.zero_grad()
+            value = net.training_loss(X, Y, data.beta)
+            value.backward()
+            return value.item(), torch.cat([p.grad.reshape(-1) for p in moving if p.grad is not None]).numpy().copy()
+
+        def note(flat: Array, seen: list[float] = seen, evaluate=evaluate) -> None:  # type: ignore[no-untyped-def]
+            seen.append(evaluate(flat)[0])
+            if budget is not None and time.perf_counter() - started > budget:
+                raise StopIteration
+
+        start = torch.nn.utils.parameters_to_vector(moving).detach().numpy().copy()
+        options = {"maxiter": steps, "maxfun": 4 * steps, "ftol": 1e-15, "gtol": 1e-10, "maxcor": 30}
+        seen.append(evaluate(start)[0])
+        found = minimize(evaluate, start, jac=True, method="L-BFGS-B", callback=note, options=options)
+        torch.nn.utils.vector_to_parameters(tensor(found.x), moving)
+        seen.append(float(found.fun))
+        curves[row] = np.interp(np.linspace(0, steps, LOG_POINTS), np.arange(len(seen)), seen)
+        states.append({k: v.detach().clone() for k, v in net.state_dict().items()})
+    grid = np.linspace(0, steps, LOG_POINTS)
+    return grid, np.linspace(0, time.perf_counter() - started, LOG_POINTS), curves, states

@@ -1,0 +1,89 @@
+"""`solve`: the choice of method, budgets, interruption, paths."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from convexnn import Data, solve, solve_path
+from convexnn.solving import choose
+from convexnn.theorems import two_layer
+
+
+def instance(seed: int = 0, n: int = 12, d: int = 3, beta: float = 0.1) -> Data:
+    rng = np.random.default_rng(seed)
+    return Data(rng.standard_normal((n, d)), rng.standard_normal(n), beta)
+
+
+def test_the_choice_says_why():
+    method, reason = choose(two_layer.program(instance()))
+    assert method == "interior" and "12 x 12" in reason and "flops" in reason
+    rng = np.random.default_rng(0)
+    classes = Data(rng.standard_normal((9, 2)), np.eye(3)[rng.integers(0, 3, 9)], 0.1)
+    for activation, expected in (("gated", "fista"), ("relu", "admm")):
+        program = two_layer.program(classes, activation=activation, loss="cross_entropy")
+        method, reason = choose(program)
+        assert method == expected and "cross entropy couples the outputs" in reason
+
+
+@pytest.mark.parametrize(
+    "activation, methods", [("gated", ["interior", "fista", "admm"]), ("relu", ["interior", "admm"])]
+)
+def test_all_methods_reach_the_same_value(activation, methods):
+    program = two_layer.program(instance(beta=1.0), patterns=20, activation=activation)
+    values = [solve(program, tol=1e-5, method=method) for method in methods]
+    assert all(found.status == "solved" for found in values)
+    assert np.ptp([found.value for found in values]) <= 2e-5 * max(1.0, values[0].value)
+
+
+def test_a_spent_budget_is_inconclusive_with_valid_bounds():
+    program = two_layer.program(instance())
+    optimum = solve(program).value
+    hurried = solve(program, tol=1e-12, method="admm", budget=0.2)
+    assert hurried.status == "inconclusive" and "budget" in hurried.message
+    assert hurried.lower <= optimum <= hurried.value + 1e-9
+
+
+def test_ctrl_c_returns_the_best_point_with_its_certificate():
+    program = two_layer.program(instance(beta=0.01))
+    optimum = solve(program).value
+    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    stopped = solve(program, tol=1e-13, method="admm")
+    assert stopped.status == "interrupted"
+    assert stopped.lower <= optimum <= stopped.value + 1e-9
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_path_falls_from_zero_and_every_point_is_certified():
+    program = two_layer.program(instance(), activation="gated")
+    path = solve_path(program, count=6, ratio=1e-2)
+    assert not path[0].Z.any()
+    assert all(found.status == "solved" for found in path)
+    values = [found.value for found in path]
+    assert all(a >= b - 1e-6 for a, b in pairwise(values))
+
+
+def test_a_warm_start_is_used_by_the_first_order_method():
+    program = two_layer.program(instance(), activation="gated")
+    cold = solve(program, method="fista", tol=1e-8)
+    warm = solve(program, method="fista", tol=1e-8, warm_start=cold)
+    assert warm.history[-1].iteration < cold.history[-1].iteration / 2
+
+
+def test_the_callback_sees_every_recorded_step():
+    seen: list[int] = []
+    found = solve(two_layer.program(instance()), callback=lambda step: seen.append(step.iteration))
+    assert seen == [step.iteration for step in found.history]
+
+
+def test_many_samples_and_few_groups_are_sent_to_gradient_steps():
+    rng = np.random.default_rng(0)
+    data = Data(rng.standard_normal((20_000, 2)), rng.standard_normal(20_000), 1.0)
+    method, reason = choose(two_layer.program(data, patterns=3, activation="gated"))
+    assert method == "fista" and ("flops" in reason or "GiB" in reason)
