@@ -36,7 +36,7 @@ PYTEST = $(PY) -m pytest -n 2 --dist loadfile
 AT_ONCE = $(if $(JOBS),--jobs $(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test notebooks lab run why report list clean distclean lock \
+.PHONY: help env reproduce test notebooks bench lab run why report list clean distclean lock \
   _needs_nb _style _types _tests _references
 
 help: ## this list
@@ -54,6 +54,9 @@ test: env ## style, types, tests, then the committed notebooks against their sto
 notebooks: env ## write the committed .ipynb references from notebooks/*.py, with quick outputs
 	@$(PY) -m convexnn reference $(NB) $(AT_ONCE)
 	@mkdir -p docs/figures && cp results/quick/01_two_layer/figures/dual_function.png docs/figures/
+
+bench: env ## tables against other solvers: TABLE=gated, cone, network or certificates, ARGS="--size S"
+	@$(PY) -m benchmarks $(or $(TABLE),gated) $(ARGS)
 
 lab: env ## JupyterLab on notebooks/, each .py paired with its .ipynb
 	@$(PY) -m jupyterlab --JupytextConfiguration.formats=ipynb,py:percent notebooks

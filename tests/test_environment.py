@@ -172,7 +172,7 @@ def test_missing_and_outdated_packages_are_named():
 
 # The Makefile
 
-PUBLIC = ["help", "env", "reproduce", "test", "notebooks", "lab", "run"]
+PUBLIC = ["help", "env", "reproduce", "test", "notebooks", "bench", "lab", "run"]
 PUBLIC += ["why", "report", "list", "clean", "distclean", "lock"]
 
 

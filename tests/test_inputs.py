@@ -51,7 +51,7 @@ REFUSED = {
     "no columns": (lambda: Data(X[:, :0], y, 0.1), ["X has shape (6, 0)", "empty", "one column"]),
     "a vector X": (lambda: Data(X[:, 0], y, 0.1), ["X has shape (6,)", "matrix (n, d)", "reshape(-1, 1)"]),
     "words in X": (lambda: Data(np.array([["a", "b"]]), y[:1], 0.1), ["X has dtype", "encode categories"]),
-    "objects in y": (lambda: Data(X[:2], np.array([None, 1]), 0.1), ["y has dtype object", "pass numbers"]),
+    "objects in y": (lambda: Data(X[:2], np.array([None, 1]), 0.1), ["y has dtype object", "pass real numbers"]),
     "beta zero": (lambda: Data(X, y, 0.0), ["beta is 0.0", "beta > 0", "1e-8 * program.beta_max()"]),
     "beta negative": (lambda: Data(X, y, -1.0), ["beta is -1.0", "beta > 0", "1e-8"]),
     "beta NaN": (lambda: Data(X, y, float("nan")), ["beta is nan", "finite number beta > 0"]),

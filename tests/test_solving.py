@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +17,7 @@ import pytest
 from convexnn import Data, solve, solve_path
 from convexnn.solving import choose
 from convexnn.theorems import two_layer
+from convexnn.types import Step
 
 
 def instance(seed: int = 0, n: int = 12, d: int = 3, beta: float = 0.1) -> Data:
@@ -49,15 +54,34 @@ def test_a_spent_budget_is_inconclusive_with_valid_bounds():
     assert hurried.lower <= optimum <= hurried.value + 1e-9
 
 
+def interrupt_a_solve() -> None:
+    """Press Ctrl-C 0.1 s after the first recorded step of a solve that cannot end, and print what came back."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a child of nohup or of a shell's & starts deaf to it
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
+    pressed = []
+
+    def press_once(step: Step) -> None:
+        if not pressed:
+            pressed.append(step.iteration)
+            timer.start()
+
+    stopped = solve(two_layer.program(instance(beta=0.01)), tol=1e-15, method="admm", budget=60, callback=press_once)
+    restored = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    print(json.dumps([stopped.status, stopped.message, stopped.lower, stopped.value, restored]))
+
+
 def test_ctrl_c_returns_the_best_point_with_its_certificate():
-    program = two_layer.program(instance(beta=0.01))
-    optimum = solve(program).value
-    timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
-    timer.start()
-    stopped = solve(program, tol=1e-13, method="admm")
-    assert stopped.status == "interrupted"
-    assert stopped.lower <= optimum <= stopped.value + 1e-9
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    optimum = solve(two_layer.program(instance(beta=0.01)))
+    command = [sys.executable, "-c", "import test_solving; test_solving.interrupt_a_solve()"]
+    folder = Path(__file__).parent
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    status, message, lower, value, restored = json.loads(done.stdout)
+    assert status == "interrupted"
+    assert "interrupted; both bounds hold" in message
+    assert lower <= optimum.value
+    assert value >= optimum.lower
+    assert restored, "the handler from before the solve is back"
 
 
 def test_a_path_falls_from_zero_and_every_point_is_certified():

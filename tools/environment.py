@@ -20,6 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 # PyPI's name -> conda-forge's name, where they differ. matplotlib-base leaves Qt out.
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 
+# Extras that conda does not carry: the peers of the benchmarks are installed by hand (benchmarks/README.md).
+PIP_ONLY = {"bench"}
+
 HEADER = """\
 # Written from pyproject.toml by tools/environment.py (`make lock`); edit pyproject.toml instead.
 #   conda env create -f environment.yml && conda activate convexnn && make reproduce
@@ -40,7 +43,8 @@ def render(pyproject: str) -> str:
 def requirements(table: dict) -> list[str]:
     """Everything declared: what runs, the extras, and what builds the library (pip installs it without isolation)."""
     project = table["project"]
-    extras = [line for lines in project.get("optional-dependencies", {}).values() for line in lines]
+    groups = project.get("optional-dependencies", {})
+    extras = [line for name, lines in groups.items() if name not in PIP_ONLY for line in lines]
     return [*project["dependencies"], *extras, *table["build-system"]["requires"]]
 
 

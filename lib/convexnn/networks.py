@@ -5,6 +5,7 @@ The training problem of every network is  loss(f(X), y) + beta * penalty, with t
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from typing import Literal
 
@@ -47,12 +48,17 @@ class Network(nn.Module, ABC):
         """The training problem's value on `data`, in float64."""
         X, Y = tensor(data.X), tensor(data.y).reshape(data.n, -1)
         with torch.no_grad():
-            return float(self.double().cpu().training_loss(X, Y, data.beta))
+            return float(self._judged().training_loss(X, Y, data.beta))
 
     def predict(self, X: Array) -> Array:
         """Predictions (n, c) for a numpy array."""
         with torch.no_grad():
-            return np.asarray(self.double().cpu()(tensor(X)).numpy())
+            return np.asarray(self._judged()(tensor(X)).numpy())
+
+    def _judged(self) -> Network:
+        """This network in float64 on the CPU; a copy when it is elsewhere, so that the caller's stays as it is."""
+        at_home = all(p.dtype == torch.float64 and p.device.type == "cpu" for p in self.parameters())
+        return self if at_home else copy.deepcopy(self).double().cpu()
 
 
 class TwoLayer(Network):
@@ -134,19 +140,27 @@ class TwoLayer(Network):
 
 
 def balanced(network: TwoLayer) -> TwoLayer:
-    """The same function with |(u_j, b_j)| = |a_j|_1 in every neuron (the rescaling lemma); the penalty cannot rise."""
+    """The same function with |(u_j, b_j)| = |a_j|_1 in every neuron (the rescaling lemma); the penalty cannot rise.
+
+    Dead neurons are dropped. With an unregularised bias a ReLU neuron without slope is a constant and joins the offset;
+    a gated one is a constant on its gate and is kept as it is.
+    """
     U, b, A = (p.detach().numpy() for p in (network.U, network.b, network.A))
     first = np.linalg.norm(np.column_stack([U, b]) if network.bias == "regularised" else U, axis=1)
     second = np.abs(A).sum(1)
-    live = (first > 0) & (second > 0)
-    scale = np.sqrt(second[live] / first[live])
+    constant = (first == 0) & (second > 0) & (b != 0) & (network.bias == "unregularised")
+    offset = network.offset.detach().numpy().copy()
+    if network.gates is None:
+        offset += np.maximum(b[constant], 0) @ A[constant]
+    live = (first > 0) & (second > 0) | (constant & (network.gates is not None))
+    scale = np.where(constant[live], 1.0, np.sqrt(second[live] / np.where(constant[live], 1.0, first[live])))
     gates = None if network.gates is None else network.gates.numpy()[live]
     return TwoLayer(
         U[live] * scale[:, None],
         A[live] / scale[:, None],
         network.loss,
         b[live] * scale,
-        network.offset.detach().numpy(),
+        offset,
         gates,
         network.bias,
     )

@@ -26,8 +26,8 @@ def check_finite(**arrays: Any) -> None:
     """Raise ValueError naming the first argument that holds a NaN or an infinity, and where."""
     for name, value in arrays.items():
         array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
-        if array.dtype == object or (not np.issubdtype(array.dtype, np.number) and array.dtype != np.bool_):
-            raise ValueError(f"{name} has dtype {array.dtype}; pass numbers (encode categories first)")
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"{name} has dtype {array.dtype}; pass real numbers (encode categories first)")
         bad = ~np.isfinite(array)
         if bad.any():
             where = tuple(int(i) for i in np.argwhere(bad)[0])

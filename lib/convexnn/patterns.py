@@ -25,6 +25,8 @@ from convexnn.numerics import Array, BoolArray, check_finite
 TIE_TOL = 1e-10
 #: `enumerate_patterns` refuses arrangements with more cells than this unless told otherwise.
 MAX_PATTERNS = 2_000_000
+#: Rows collected before duplicates are dropped.
+DISTINCT_EVERY = 200_000
 
 
 @overload
@@ -39,7 +41,7 @@ def count_patterns(n: int | Array, r: int | None = None) -> int:
     """
     if not isinstance(n, int | np.integer):
         lines = _lines(np.asarray(n, dtype=np.float64))
-        return count_patterns(len(lines.Z), lines.Z.shape[1])
+        return count_patterns(len(lines.rows), lines.rows.shape[1])
     if r is None or r < 0 or n < 0:
         raise ValueError(f"count_patterns got n={n}, r={r}; pass a matrix X, or two integers n >= 0 and r >= 0")
     return 2 * sum(comb(int(n) - 1, k) for k in range(min(r, n))) if n and r else 1
@@ -49,7 +51,7 @@ def count_patterns(n: int | Array, r: int | None = None) -> int:
 class _Lines:
     """The distinct lines among the rows of X, in coordinates of its row space."""
 
-    Z: Array  # (m, r) unit rows, pairwise not parallel
+    rows: Array  # (m, r) unit rows, pairwise not parallel
     index: np.ndarray  # (n,) which line a row lies on, -1 for a zero row
     orientation: Array  # (n,) +1 or -1, 0 for a zero row
     basis: Array  # (r, d) orthonormal; u = basis.T @ z
@@ -93,18 +95,20 @@ def enumerate_patterns(
     """Every pattern of X with a cell of non-empty interior, each once, in lexicographic order.
 
     X : (n, d) float64. Returns D (n, P) bool, and with `return_gates` also H (P, d): X @ H[i] has the signs of D[:, i].
-    Cost: O(C(n - 1, r - 1) (r^3 + n r)) in general position; ties are resolved by recursion on the tied rows.
+    Cost: a vertex for each of the C(n, r - 1) subsets of rows, 2^r sign vectors of n bits at each, duplicates dropped
+    as they come; ties are resolved by recursion on the tied rows.
     Raises ValueError when the counting formula exceeds `limit`: sample instead, or raise the limit.
     Source: Pilanci and Ergen (arXiv 2002.10553), arrangement of hyperplanes; this library's vertex enumeration.
     """
     lines = _lines(np.asarray(X, dtype=np.float64))
-    expected = count_patterns(len(lines.Z), lines.Z.shape[1])
+    m, r = lines.rows.shape
+    expected = count_patterns(m, r)
     if expected > limit:
         raise ValueError(
-            f"X has {len(lines.Z)} distinct lines of rank {lines.Z.shape[1]}: up to {expected:,} patterns, more than "
-            f"limit={limit:,}; use sample_patterns(X, P), patterns=<int>, or pass a higher limit"
+            f"X has {m} distinct lines of rank {r}: up to {expected:,} patterns, more than limit={limit:,}; "
+            "use sample_patterns(X, P), patterns=<int>, or pass a higher limit"
         )
-    signs, gates = _cells(lines.Z)
+    signs, gates = _cells(lines.rows)
     full = np.where(lines.index < 0, 1.0, lines.orientation * np.pad(signs, ((0, 0), (0, 1)))[:, lines.index])
     D = full.T > 0
     order = np.lexsort(D[::-1])
@@ -123,8 +127,19 @@ def _cells(Z: Array) -> tuple[Array, Array]:
         return np.ones((1, m)), np.zeros((1, 0))
     if r == 1:
         return np.array([np.sign(Z[:, 0]), -np.sign(Z[:, 0])]), np.array([[1.0], [-1.0]])
-    signs, gates = zip(*(_cells_at(Z, q, tied) for q, tied in _rays(Z)))
-    S, H = np.concatenate(signs), np.concatenate(gates)
+    kept: list[tuple[Array, Array]] = []
+    rows = 0
+    for q, tied in _rays(Z):
+        kept.append(_cells_at(Z, q, tied))
+        rows += len(kept[-1][0])
+        if rows > DISTINCT_EVERY:
+            kept, rows = [_distinct(kept)], 0
+    return _distinct(kept)
+
+
+def _distinct(blocks: list[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Blocks of signs and gates joined, each sign vector once."""
+    S, H = (np.concatenate(parts) for parts in zip(*blocks))
     _, first = np.unique(np.packbits(S > 0, axis=1), axis=0, return_index=True)
     return S[first], H[first]
 
@@ -188,7 +203,9 @@ def sample_patterns(
     gives a superset, so the values of the sampled programs are monotone.
     """
     check_finite(X=X)
-    if not (isinstance(P, int | np.integer) and P >= 1):
+    if np.ndim(X) != 2 or 0 in np.shape(X):
+        raise ValueError(f"X has shape {np.shape(X)}; pass a matrix with at least one row and one column")
+    if isinstance(P, bool) or not (isinstance(P, int | np.integer) and P >= 1):
         raise ValueError(f"P is {P!r}; pass a positive number of gates to draw")
     H = np.random.default_rng(seed).standard_normal((int(P), X.shape[1]))
     D = X @ H.T >= 0

@@ -179,6 +179,22 @@ def draw_training(names: list[str]) -> Draw:
 
 
 @styled
+def draw_images(stored: Any) -> Figure:
+    """The strongest neurons of a network on images. Reads neuron_images (K, h, w), neuron_weights (K,)."""
+    images, weights = stored["neuron_images"], stored["neuron_weights"]
+    figure, panels = canvas(len(images) // 2, 2, width=1.5, height=1.75)
+    for axes, image, weight in zip(panels, images, weights):
+        limit = np.abs(image).max()
+        axes.imshow(image, cmap="PuOr", vmin=-limit, vmax=limit)
+        axes.set_title(f"{weight:+.2f}", fontsize=9)
+        axes.set(xticks=[], yticks=[])
+        axes.grid(False)
+        for side in axes.spines.values():
+            side.set_visible(False)
+    return figure
+
+
+@styled
 def draw_gap(stored: Any) -> Figure:
     """The certified gap of a solver against time. Reads gap_times_s (K,), gaps (K,)."""
     figure, (axes,) = canvas()

@@ -84,12 +84,13 @@ class Program:
 
         v : (n, c);  hint : (G, k, c) or None, multipliers to try first;
         settled : groups that are not the largest and whose bound is <= `settled` are left at the cheap bound.
-        Returns (G,) bounds whose maximum is exact (when above `settled`), and lambda (G, k, c).
+        Returns (G,) bounds and lambda (G, k, c). For the l2 gauges the maximum is exact when above `settled`; for other
+        gauges on a cone (nuclear: a copositive problem) every bound is valid, none is claimed to be tight.
         """
         Q = self.operator.adjoint(v)
         bounds = self.gauge.polar(self._round_free(Q))
         lam = torch.zeros_like(self.cone.rows(Q))
-        if lam.shape[1] == 0:
+        if lam.shape[1] == 0 or len(bounds) == 0:
             return bounds, lam
         free = self.gauge.free
         if hint is not None:
@@ -138,7 +139,8 @@ class Program:
 
         With unpenalised coordinates the predictions at Z = 0 are replaced by the best free fit.
         """
-        return float(self.polars(self.restore(self._null_residual()))[0].max())
+        bounds = self.polars(self.restore(self._null_residual()))[0]
+        return float(bounds.max()) if len(bounds) else 0.0
 
     def _null_residual(self) -> Tensor:
         f = torch.zeros_like(self.Y)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -37,6 +38,8 @@ METHODS = ("interior", "fista", "admm")
 INTERIOR_STEPS, CONE_STEPS, GRADIENT_STEPS = 15, 40, 3000
 #: Share of the machine's memory that a method may plan with.
 MEMORY_SHARE = 0.5
+#: Iterations of the first-order method that finishes what the interior point could not.
+FINISHING_STEPS = 20_000
 #: The progress line appears on a terminal after this many seconds.
 PATIENCE_S = 2.0
 
@@ -63,6 +66,8 @@ def solve(
     Returns a Solution; its status is "solved" only when the judge's gap is <= tol.
     Raises ValueError for an unknown method, a bad tolerance, or a warm start of the wrong shape.
     """
+    if not isinstance(program, Program):
+        raise ValueError(f"program is a {type(program).__name__}; pass a Program, e.g. two_layer.program(data)")
     check_positive(tol=tol, max_iterations=max_iterations)
     if budget is not None:
         check_positive(budget=budget)
@@ -74,9 +79,17 @@ def solve(
         point = _solver(name, there)(there, Options(tol, budget, max_iterations, warm, see))
     elapsed = time.perf_counter() - started
     point, certificate = _trim(program, point, tol)
+    left = None if budget is None else budget - elapsed
+    stalled = not certificate.gap <= tol and point.iterations < max_iterations and not point.interrupted
+    if method == "auto" and name == "interior" and stalled and (left is None or left > 0):
+        name, reason = "interior, then admm", f"{reason}; where float64 ran out, alternating directions went on"
+        rest = Options(tol, left, FINISHING_STEPS, None, callback)
+        point, certificate = _finish(program, there, point, certificate, rest)
+        elapsed = time.perf_counter() - started
     solved = certificate.gap <= tol
     status: SolveStatus = "solved" if solved else "interrupted" if point.interrupted else "inconclusive"
-    message = certificate.sentence() if solved else _advice(certificate, tol, point, budget)
+    limit = Options(tol, budget, max_iterations)
+    message = certificate.sentence() if solved else _advice(certificate, point, limit, elapsed)
     return Solution(point.Z, program, certificate, status, name, reason, message, tol, elapsed, point.history)
 
 
@@ -223,10 +236,32 @@ def _trim(program: Program, point: Point, tol: float) -> tuple[Point, Certificat
     trimmed = torch.where(small[:, None, None], torch.zeros_like(Z), Z)
     allowed = 0.1 * tol * max(1.0, abs(there.objective(Z)))
     keep = trimmed if there.objective(trimmed) <= there.objective(Z) + allowed else Z
+    if there.objective(keep) > there.objective(there.zeros()):
+        keep = there.zeros()  # what the judge would count: zero is feasible and better
     point = Point(to_numpy(keep), point.v, point.multipliers, point.history, point.iterations, point.interrupted)
     return point, certify(program, point)
 
 
-def _advice(certificate: Certificate, tol: float, point: Point, budget: float | None) -> str:
-    limit = f"the budget of {budget:g} s" if budget is not None else f"{point.iterations} iterations"
-    return f"gap {certificate.gap:.1e} > {tol:.0e} after {limit}; raise `budget` or `max_iterations`, or loosen `tol`"
+def _finish(
+    program: Program, there: Program, point: Point, certificate: Certificate, options: Options
+) -> tuple[Point, Certificate]:
+    """Alternating directions from where the interior point stalled; the better primal and the better dual count."""
+    warm = tensor(point.Z).to(there.operator.like)
+    with graceful_interrupt():
+        more = admm(there, replace(options, warm=warm))
+    finished, better = _trim(program, more, options.tol)
+    if better.upper > certificate.upper:
+        finished = replace(point, history=(*point.history, *more.history), interrupted=more.interrupted)
+    return finished, certify(program, finished, witnesses=[certificate.v, better.v])
+
+
+def _advice(certificate: Certificate, point: Point, options: Options, elapsed: float) -> str:
+    """Which limit was hit, and what to do."""
+    short = f"gap {certificate.gap:.1e} > {options.tol:.0e} after {point.iterations} iterations"
+    if point.interrupted:
+        return f"{short}: interrupted; both bounds hold"
+    if options.budget_s is not None and elapsed >= options.budget_s:
+        return f"{short} and the budget of {options.budget_s:g} s; raise `budget`"
+    if point.iterations >= options.max_iterations:
+        return f"{short}; raise `max_iterations`"
+    return f"{short}: float64 is exhausted; loosen `tol`, rescale the data, or try method='admm'"

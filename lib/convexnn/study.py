@@ -49,8 +49,10 @@ def verify(
     network = theorem.recover(data, solution)
     achieved = theorem.objective(network, data)
     defect = abs(relative_gap(achieved, solution.value))
-    width = width or max(2 * (data.n + 1), 10)
-    rival = theorem.network(width, data, **_options(solution))
+    options = _options(solution)
+    gates = options.get("gates")  # gated rivals have the program's gates, one neuron each
+    width = len(gates) if gates is not None else width or max(2 * (data.n + 1), 10)
+    rival = theorem.network(width, data, **options)
     training = train(rival, data, optimiser=optimiser, seeds=seeds, steps=steps)
     numbers = {
         "value": solution.value,
@@ -68,12 +70,12 @@ def verify(
 
 def _judge(solution: Solution, defect: float, best: float, runs: int, numbers: dict[str, Any]) -> Verdict:
     scope = solution.certificate.scope
+    if scope == "network" and not best >= solution.lower - BELOW_TOL * max(1.0, abs(solution.lower)):
+        return Verdict("contradicted", f"training reached {best:.8g}, below the bound {solution.lower:.8g}", numbers)
     if not solution.gap <= solution.tol:  # also catches NaN
         return Verdict("inconclusive", solution.message, numbers)
     if not defect <= RECOVERY_TOL:
         return Verdict("contradicted", f"the recovered network is {defect:.1e} away from the program's value", numbers)
-    if scope == "network" and best < solution.lower - BELOW_TOL * max(1.0, abs(solution.lower)):
-        return Verdict("contradicted", f"training reached {best:.8g}, below the bound {solution.lower:.8g}", numbers)
     rivals = f"best of {runs} trainings {'above' if best >= solution.lower else 'below'} the bound"
     return Verdict("certified", f"gap below {solution.tol:.0e} ({scope} scope), {rivals}", numbers)
 
@@ -129,8 +131,8 @@ class Comparison:
 
     @property
     def excess(self) -> float:
-        """How far the sampled program's certified lower bound lies above the best trained network, relative."""
-        return relative_gap(self.solution.lower, self.training.value)
+        """How far the sampled program's certified lower bound lies above the best training run, relative to the run."""
+        return (self.solution.lower - self.training.value) / self.training.value
 
 
 def real(

@@ -64,6 +64,8 @@ def train(
     """
     check_choice("optimiser", optimiser, OPTIMISERS)
     check_positive(steps=steps, learning_rate=learning_rate)
+    if not isinstance(seeds, Iterable):
+        raise ValueError(f"seeds is {seeds!r}; pass several, e.g. seeds=range(5)")
     chosen = tuple(int(s) for s in seeds)
     if not chosen:
         raise ValueError("seeds is empty; pass at least one seed, e.g. seeds=range(5)")
@@ -174,7 +176,8 @@ def _lbfgs(
 ) -> tuple[Array, Array, Array, list[dict[str, Tensor]]]:
     """One seed after the other with scipy's L-BFGS; kinks slow it down, 1e-4 is realistic."""
     X, Y = tensor(data.X), tensor(data.y).reshape(data.n, -1)
-    curves, states = np.full((len(copies), LOG_POINTS), np.nan), []
+    iterations, states = 0, []
+    curves = np.full((len(copies), LOG_POINTS), np.nan)
     for row, net in enumerate(copies):
         moving = [p for p in net.parameters() if p.requires_grad]
         seen: list[float] = []
@@ -197,7 +200,9 @@ def _lbfgs(
         found = minimize(evaluate, start, jac=True, method="L-BFGS-B", callback=note, options=options)
         torch.nn.utils.vector_to_parameters(tensor(found.x), moving)
         seen.append(float(found.fun))
+        iterations += len(seen)
         curves[row] = np.interp(np.linspace(0, steps, LOG_POINTS), np.arange(len(seen)), seen)
         states.append({k: v.detach().clone() for k, v in net.state_dict().items()})
+    # the seeds run one after the other: the time of an iteration is the average over all of them
     grid = np.linspace(0, steps, LOG_POINTS)
-    return grid, np.linspace(0, time.perf_counter() - started, LOG_POINTS), curves, states
+    return grid, grid * (time.perf_counter() - started) / max(1, iterations), curves, states

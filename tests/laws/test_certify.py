@@ -169,7 +169,7 @@ def test_solved_means_that_the_gap_is_closed(case, iterations):
     assert (solution.status == "solved") == (solution.gap <= solution.tol)
     assert solution.value == solution.certificate.upper
     if solution.status != "solved":
-        assert "raise `budget`" in solution.message
+        assert "raise `max_iterations`" in solution.message
     assert_holds(solution.certificate, optimum)
 
 
@@ -179,7 +179,7 @@ def test_a_starved_solve_is_inconclusive_and_says_what_to_raise(activation, limi
     _, program, optimum = instance(("squared", activation, "none"))
     solution = solve(program, tol=1e-10, device="cpu", **limits)
     assert solution.status == "inconclusive"
-    assert "raise `budget` or `max_iterations`" in solution.message
+    assert ("raise `budget`" in solution.message) != ("raise `max_iterations`" in solution.message)
     assert_holds(solution.certificate, optimum)
 
 

@@ -308,8 +308,8 @@ def test_a_recovered_network_is_an_ordinary_torch_sequential():
 def test_gates_of_a_bool_pattern_array_are_found_for_gated_recovery():
     data = gaussian(2, 6, 3, 0.05)
     D = enumerate_patterns(data.X)[:, 3:20]
-    network = two_layer.recover(data, solve(two_layer.program(data, patterns=D, activation="gated")))
-    assert two_layer.objective(network, data) < 0.5 * float(data.y @ data.y)
+    solution = solve(two_layer.program(data, patterns=D, activation="gated"))
+    assert two_layer.objective(two_layer.recover(data, solution), data) == pytest.approx(solution.value, abs=1e-8)
 
 
 def test_a_pattern_array_that_no_gate_realises_is_refused_at_recovery():
@@ -326,3 +326,155 @@ def test_all_zero_targets_and_all_zero_data_have_the_zero_network():
     assert nothing.value == pytest.approx(0.0, abs=1e-12) and not nothing.Z.any()
     blank = solve(two_layer.program(Data(np.zeros((5, 2)), np.ones(5), 0.1)))
     assert blank.value == pytest.approx(2.5, abs=1e-12)
+
+
+def test_a_free_bias_without_the_all_ones_pattern_needs_no_balanced_dual():
+    rng = np.random.default_rng(8)
+    data = Data(rng.standard_normal((8, 2)), rng.standard_normal(8) + 1.0, 0.2)
+    D = enumerate_patterns(np.hstack([data.X, np.ones((8, 1))]))
+    D = D[:, ~D.all(0) & D.any(0)]
+    solution = solve(two_layer.program(data, patterns=D, bias="unregularised"))
+    expected = two_layer.reference(data, D, bias="unregularised").solve(solver="CLARABEL")
+    assert solution.status == "solved", solution.message
+    assert solution.value == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_empty_network_is_left_alone_by_simplify():
+    data = gaussian(3, 5, 2, 0.1)
+    empty = TwoLayer(np.zeros((0, 2)), np.zeros((0, 1)), two_layer.network(1, data).loss)
+    assert simplify(empty, data.X).width == 0
+
+
+@pytest.mark.parametrize("tol", [1e-6, 1e-8])
+@pytest.mark.parametrize("loss", ["hinge", "squared", "two outputs"])
+@pytest.mark.parametrize("seed", range(4))
+def test_simplifying_any_solution_keeps_objective_and_predictions(seed, loss, tol):
+    rng = np.random.default_rng(seed)
+    X, Y = rng.standard_normal((8, 2)), rng.standard_normal((8, 2))
+    y = {"hinge": np.sign(Y[:, 0]), "squared": Y[:, 0], "two outputs": Y}[loss]
+    data = Data(X, y, 0.1)
+    network = two_layer.recover(
+        data, solve(two_layer.program(data, loss="hinge" if loss == "hinge" else "squared"), tol=tol)
+    )
+    small = simplify(network, X)
+    assert small.width <= y.size
+    assert two_layer.objective(small, data) <= two_layer.objective(network, data) + 2e-7
+    assert small.predict(X) == pytest.approx(network.predict(X), abs=1e-6)
+
+
+def test_a_neuron_that_feeds_two_outputs_is_split_and_not_lost():
+    rng = np.random.default_rng(1)
+    data = Data(rng.standard_normal((9, 3)), rng.standard_normal((9, 2)), 0.1)
+    network = two_layer.network(40, data, seed=1)
+    small = simplify(network, data.X)
+    assert small.predict(data.X) == pytest.approx(network.predict(data.X), abs=1e-6)
+    assert two_layer.objective(small, data) <= two_layer.objective(network, data) + 1e-8
+
+
+def test_neurons_of_opposite_sign_or_across_a_cell_wall_are_not_merged():
+    X = np.array([[1.0, 1e-4], [1.0, -1e-4], [-1.0, 0.5]])
+    loss = two_layer.network(1, Data(X, np.ones(3), 0.1)).loss
+    opposite = TwoLayer(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[1.0], [-1.0]]), loss)
+    assert merge(opposite, X).width == 2
+    apart = TwoLayer(np.array([[1e-6, 1.0], [-1e-6, 1.0]]), np.array([[1.0], [1.0]]), loss)
+    wall = np.array([[1.0, 1e-7], [1.0, 1.0]])
+    assert merge(apart, wall).width == 2
+
+
+def test_a_constant_neuron_moves_into_the_offset():
+    loss = two_layer.network(1, gaussian(0, 5, 2, 0.1)).loss
+    network = TwoLayer(np.zeros((1, 2)), np.ones((1, 1)), loss, b=np.array([2.0]), bias="unregularised")
+    X = gaussian(0, 5, 2, 0.1).X
+    assert balanced(network).predict(X) == pytest.approx(network.predict(X))
+    assert simplify(network, X).predict(X) == pytest.approx(np.full((5, 1), 2.0))
+
+
+@pytest.mark.parametrize("bias", ["none", "regularised", "unregularised"])
+@pytest.mark.parametrize("activation", ["relu", "gated"])
+def test_encoding_is_the_inverse_map_for_both_activations_and_every_bias(activation, bias):
+    data = gaussian(6, 8, 2, 0.2)
+    program = two_layer.program(data, activation=activation, bias=bias)
+    gates = program.model.network_gates() if activation == "gated" else None
+    width = len(gates) if gates is not None else 15
+    network = two_layer.network(width, data, activation=activation, bias=bias, seed=3, gates=gates)
+    with torch.no_grad():
+        network.b += 0.1 * (bias != "none")
+        network.offset += 0.7 * (bias == "unregularised")
+    Z = two_layer.encode(data, network, program)
+    assert program.predict(tensor(Z)).numpy() == pytest.approx(network.predict(data.X), abs=1e-9)
+    assert program.objective(tensor(Z)) <= two_layer.objective(network, data) + 1e-9
+
+
+def test_encode_refuses_what_does_not_fit():
+    data = gaussian(6, 8, 2, 0.2)
+    with pytest.raises(ValueError, match="same kind"):
+        two_layer.encode(data, two_layer.network(3, data, bias="regularised"), two_layer.program(data))
+    free = two_layer.network(3, data, bias="unregularised")
+    with torch.no_grad():
+        free.offset += 1.0
+        free.A.zero_()
+    D = np.eye(8, dtype=bool)
+    with pytest.raises(ValueError, match="all-ones"):
+        two_layer.encode(data, free, two_layer.program(data, patterns=D, bias="unregularised"))
+
+
+def test_sampled_patterns_with_a_free_bias_always_hold_the_constants():
+    data = gaussian(6, 12, 2, 0.2)
+    for seed in range(5):
+        assert two_layer.program(data, patterns=2, seed=seed, bias="unregularised").model.D.all(0).any()
+
+
+def test_recover_refuses_other_data():
+    data, other = gaussian(6, 8, 2, 0.2), gaussian(7, 8, 2, 0.2)
+    solution = solve(two_layer.program(data), tol=1e-3)
+    with pytest.raises(ValueError, match="not the X"):
+        two_layer.recover(other, solution)
+
+
+@pytest.mark.parametrize("activation", ["relu", "gated"])
+def test_a_single_gate_that_sees_nothing_is_refused(activation):
+    data = Data(np.abs(gaussian(6, 8, 2, 0.2).X), np.ones(8), 0.1)
+    seeds = [s for s in range(20) if not (data.X @ np.random.default_rng(s).standard_normal((1, 2)).T >= 0).any()]
+    with pytest.raises(ValueError, match="all-zero pattern"):
+        two_layer.program(data, patterns=1, seed=seeds[0], activation=activation)
+
+
+@pytest.mark.parametrize("method", ["fista", "interior"])
+def test_gated_constants_are_recovered(method):
+    data = Data(gaussian(6, 8, 2, 0.2).X, gaussian(6, 8, 2, 0.2).y + 3, 50.0)
+    solution = solve(two_layer.program(data, patterns=3, activation="gated", bias="unregularised"), method=method)
+    network = two_layer.recover(data, solution)
+    assert two_layer.objective(network, data) == pytest.approx(solution.value, rel=1e-6)
+
+
+def test_judging_leaves_the_callers_network_as_it_is():
+    data = gaussian(6, 8, 2, 0.2)
+    network = two_layer.network(4, data).float()
+    two_layer.objective(network, data), network.predict(data.X)
+    assert network.U.dtype == torch.float32
+
+
+@pytest.mark.parametrize("option", [{"activation": "gate"}, {"bias": "unregularized"}, {"loss": "sq"}, {"patterns": 5}])
+def test_the_reference_refuses_misspelt_options(option):
+    with pytest.raises(ValueError, match=next(iter(option))):
+        two_layer.reference(gaussian(6, 8, 2, 0.2), **option)
+
+
+def test_the_low_rank_factor_is_the_stated_one():
+    X = np.diag([3.0, 2.0, 0.5])
+    truncated, factor = low_rank(Data(X, np.array([3.0, 0.0, 4.0]), 0.25), 2)
+    assert factor == pytest.approx((1 + 0.5 * 5.0 / (2 * 0.25)) ** 2)
+    assert np.linalg.matrix_rank(truncated.X) == 2
+
+
+@pytest.mark.parametrize("beta, value", [(1e-3, 0.01011683), (1e-2, 0.10007383)])
+def test_five_points_with_small_regularised_bias(beta, value):
+    assert solve(two_layer.program(Data(FIVE_X, FIVE_Y, beta), bias="regularised"), tol=1e-8).value == pytest.approx(
+        value, abs=1e-7
+    )
+
+
+@pytest.mark.parametrize("width, value", [(2, 0.57084), (3, 0.56547)])
+def test_two_and_three_neurons_on_the_smallest_example(width, value):
+    runs = train(two_layer.network(width, gaussian(0, 5, 2, 0.1)), gaussian(0, 5, 2, 0.1), "lbfgs", range(60), 800)
+    assert runs.value == pytest.approx(value, abs=1e-4)  # catalogued to five digits

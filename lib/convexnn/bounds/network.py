@@ -78,19 +78,21 @@ def network_bound(
     task, candidates = checked(X, y, v_candidates, beta, loss)
     clock, best = _Clock(budget_s), _zero(task)
     ranked = _ranked(task, candidates)
+    seen = [_columns(task, ranked[0], tol)]
     if method in ("sweep", "tree", "shor") or (method == "auto" and _within_reach(task, ranked[0][1], budget_s)):
         for k, (_, v, climbed) in enumerate(ranked):
             share = 0.75 if method == "auto" else 1.0
             share = 0.5 * share if k + 1 < len(ranked) else share
             found = _prove(task, v, climbed, clock.left() * share, tol, method, eager)
             best = max(best, found, key=lambda bound: bound.lower)
+            seen.append(found.directions)
             if found.closed or clock.left() <= 0 or (eager and len(found.directions)):
                 return replace(best, directions=found.directions)
     if method in ("auto", "partition") and clock.left() > 0:
         best = max(best, _lifted(task, ranked[0][1], clock.left(), tol, value), key=lambda bound: bound.lower)
     if method == "shor":
         best = max(best, _relaxed(task, clock.left()), key=lambda bound: bound.lower)
-    return replace(best, directions=_columns(task, ranked[0], tol))
+    return replace(best, directions=np.concatenate(seen))
 
 
 def maximum(

@@ -5,7 +5,7 @@ Normalised gradient ascent from many starts, then a difference-of-convex finish:
     u+ = (z - Pi(z)) / |z - Pi(z)|,   Pi the projection on Z-,      phi(u+) >= dist(z(u), Z-) >= phi(u)
 
 which moves across many pattern boundaries at once and stops where a whole vertex of Z+ admits no better direction.
-Source: this project (difference-of-convex ascent, Tao and An); tests/bounds/test_pricing.py.
+Source: this project (difference-of-convex ascent, Tao and An); tests/bounds/test_pricing_maximum.py.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ On the unit ball |a'u| <= ((a'u)^2 / c + c) / 2 for every c > 0, and (c_j'u)_+ i
 
 and the maximum is min_{nu > lambda_max(Q)_+} nu + p'(nu I - Q)^{-1} p / 4, exact by the S-lemma; any nu is valid.
 `relaxed_training` optimises v as well. Its conic solver only proposes v: the bound is rebuilt from v.
-Source: this project (Shor relaxation of the pricing problem); tests/bounds/test_shor.py.
+Source: this project (Shor relaxation of the pricing problem); tests/bounds/test_pricing_maximum.py.
 """
 
 from __future__ import annotations

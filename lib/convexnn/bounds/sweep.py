@@ -10,7 +10,7 @@ less. In all sum_{k<r} C(p-1, k) cells, and as many antipodes.
 
 Any sign vector may be tested in addition: dist(z_s, Z-) <= M+ for every s. Where a sign cannot be trusted (a tie) both
 are tested, and arrangements with too many ties are perturbed by delta, which adds delta sum |a_i| to the bound.
-Source: this project; the vertex rule is that of Edelsbrunner et al. (1986). tests/bounds/test_sweep.py.
+Source: this project; the vertex rule is that of Edelsbrunner et al. (1986). tests/bounds/test_pricing_maximum.py.
 """
 
 from __future__ import annotations

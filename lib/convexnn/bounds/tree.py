@@ -8,7 +8,7 @@ On a cone C = [c_1 .. c_r] the convex homogeneous g(u) = b'u + sum_i (a_i'u)_+ l
 a box least squares in R^r. Rows of A_- that do not cross the cone have t = 0 or 1. The cone is split where a plus row
 vanishes; a cone that no plus row crosses is exact, so the tree is finite. Any t in the box and mu >= 0 is valid, and
 rounding in p is repaired: with e = max_k (g(c_k) - t'A_- c_k - p'c_k)_+ the bound is |p| + e |C^{-T} 1|.
-Source: this project (concave envelope branch and bound, Falk and Hoffman); tests/bounds/test_tree.py.
+Source: this project (concave envelope branch and bound, Falk and Hoffman); tests/bounds/test_pricing_maximum.py.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def tree(
     search = _Search(Z, level, tol, device)
     if start is not None and len(start):
         search.offer(start @ Z.basis.T)
-    search.bound(search.root(), torch.full((2**Z.rank,), torch.inf, dtype=torch.float64))
+    root = search.root()
+    search.bound(root, root.new_full((len(root),), torch.inf))
     ceiling = level * (1 + tol) if eager else np.inf
     while len(search.upper) and time.perf_counter() < finish and len(search.upper) < nodes and search.lower <= ceiling:
         search.split(batch)

@@ -10,7 +10,7 @@ with a_i the rows where v pushes up ("plus") and c_j where it pushes down ("minu
 
 and a distance to a convex set is convex, so the maximum is at a vertex of Z+: only the arrangement of the plus rows
 matters. Rows on one line are merged, w (e'u)_+ + w' (-e'u)_+ = (w + w') (e'u)_+ - w' e'u, which is where b comes from.
-Source: this project (zonotope form of the dual norm of arXiv 2002.10553); tests/bounds/test_zonotope.py.
+Source: this project (zonotope form of the dual norm of arXiv 2002.10553); tests/bounds/test_pricing_maximum.py.
 """
 
 from __future__ import annotations

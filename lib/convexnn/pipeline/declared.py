@@ -18,12 +18,15 @@ from typing import Any
 
 
 def claims_of(package: str) -> list[dict[str, Any]]:
-    """Every claim of `<package>.theorems.all_theorems()`, each as the dictionary that result files also hold."""
+    """Every claim of the theorems and, where there is one, of `<package>.solver_claims`, as result files hold them."""
     if importlib.util.find_spec(f"{package}.theorems") is None:
         return []
     found = importlib.import_module(f"{package}.theorems").all_theorems()
     theorems = found.values() if isinstance(found, Mapping) else found
-    return [{**asdict(claim), "source_text": str(claim.source)} for theorem in theorems for claim in theorem.claims]
+    beyond = f"{package}.solver_claims"
+    more = importlib.import_module(beyond).claims if importlib.util.find_spec(beyond) else ()
+    claims = [*(claim for theorem in theorems for claim in theorem.claims), *more]
+    return [{**asdict(claim), "source_text": str(claim.source)} for claim in claims]
 
 
 if __name__ == "__main__":

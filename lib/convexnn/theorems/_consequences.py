@@ -37,7 +37,7 @@ def low_rank(data: Data, k: int) -> tuple[Data, float]:
         p* <= p_k <= p* (1 + sigma_{k+1} |y| / (2 beta))^2        squared loss, sigma the first dropped singular value
 
     One-sided: the optimal neurons lie in the top-k right singular space, where X u and X_k u agree.
-    Source: derived for this project; the paper's constant is weaker.
+    Source: derived for this project.
     """
     U, s, Vt = np.linalg.svd(data.X, full_matrices=False)
     if not 1 <= k <= len(s):

@@ -12,7 +12,7 @@ import numpy as np
 
 from convexnn.networks import Activation, Bias
 from convexnn.numerics import Array, BoolArray, check_choice
-from convexnn.patterns import enumerate_patterns, sample_patterns
+from convexnn.patterns import enumerate_patterns, gates_of, sample_patterns
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,23 @@ class Model:
     D: BoolArray  # (n, P)
     gates: Array | None  # (P, d) or (P, d + 1) with a bias
     basis: Array | None  # (r, d'): u = basis.T @ z; None when Z is in the original coordinates
+    X: Array  # (n, d) the data the program was made from
 
     def network_options(self) -> dict[str, Any]:
-        """What a network to be trained against this program must share with it."""
-        return {"activation": self.activation, "bias": self.bias}
+        """What a network to be trained against this program must share with it; gated ones share the gates."""
+        shared: dict[str, Any] = {"activation": self.activation, "bias": self.bias}
+        return {**shared, "gates": self.network_gates()} if self.activation == "gated" else shared
+
+    def network_gates(self) -> Array:
+        """(P, d + 1) gates with their own offset last, found by linear programs where only patterns are known."""
+        found = self.gates if self.gates is not None else gates_of(with_ones(self.X, self.bias), self.D)
+        d = self.X.shape[1]
+        return np.hstack([found[:, :d], found[:, d:] if self.bias != "none" else np.zeros((len(found), 1))])
+
+    def check(self, X: Array) -> None:
+        """Raise ValueError unless X is the matrix the program was made from."""
+        if X.shape != self.X.shape or not np.array_equal(X, self.X):
+            raise ValueError(f"data has X of shape {X.shape}, not the X of the solution's program; pass that one")
 
 
 def with_ones(X: Array, bias: Bias) -> Array:
@@ -64,6 +77,8 @@ def select_patterns(
         if bias == "unregularised" and not D.all(0).any():  # the constant functions live on the all-ones cell
             constant = np.eye(features.shape[1])[-1:]
             D, gates = np.hstack([np.ones((n, 1), dtype=bool), D]), np.vstack([constant, gates])
+        if D.shape[1] == 0:
+            raise ValueError(f"patterns={patterns} with seed={seed} drew only the all-zero pattern; draw more gates")
         return D, gates, False
     D = np.asarray(patterns)
     if D.ndim != 2 or D.shape[0] != n or D.dtype != np.bool_:
