@@ -140,7 +140,7 @@ def _lower(program: Program, X: _Grid, D: BoolArray, found: Certificate) -> tupl
         s = np.minimum(s, 2**v.shift) if program.loss.name == "hinge" else s
         v = _Grid(Y * s, v.shift)
     lam = None if found.multipliers is None else _Grid.of(np.maximum(found.multipliers, 0.0))
-    signs = [int(s) for s in to_numpy(program.operator.group_signs)]  # type: ignore[attr-defined]
+    signs = [int(s) for s in to_numpy(program.operator.group_signs)]
     largest = Fraction(0)
     for g, sign in enumerate(signs):
         pattern = D[:, g % D.shape[1]]
@@ -163,7 +163,7 @@ def _upper(program: Program, X: _Grid, D: BoolArray, Z: Array) -> Fraction:
     f = np.full(tuple(program.Y.shape), Fraction(0), dtype=object)
     penalty = Fraction(0)
     coned = isinstance(program.cone, PatternCone)
-    signs = [int(s) for s in to_numpy(program.operator.group_signs)]  # type: ignore[attr-defined]
+    signs = [int(s) for s in to_numpy(program.operator.group_signs)]
     features = X.fractions()
     for g in np.flatnonzero(Z.reshape(len(Z), -1).any(1)).tolist():
         pattern = D[:, g % D.shape[1]]

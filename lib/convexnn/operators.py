@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Self
 
 import torch
@@ -49,6 +48,11 @@ class Operator(ABC):
     @abstractmethod
     def like(self) -> Tensor:
         """Any tensor of the operator's device and dtype."""
+
+    @property
+    def group_signs(self) -> Tensor:
+        """(G,) the sign with which each group enters the predictions; +1 unless the operator has families."""
+        return self.like.new_ones(self.domain[0])
 
     def norm(self, iterations: int = 30, seed: int = 0) -> float:
         """The largest singular value of A by Lanczos on A A' (a lower estimate; callers keep a margin).
@@ -130,9 +134,9 @@ class GatedOperator(Operator):
     def like(self) -> Tensor:
         return self.X
 
-    @cached_property
+    @property
     def group_signs(self) -> Tensor:
-        """(G,) the sign of each group."""
+        """(G,) the sign of each group's family."""
         return torch.tensor(self.signs, device=self.X.device, dtype=self.X.dtype).repeat_interleave(self.D.shape[1])
 
     def _chunks(self) -> Iterator[slice]:

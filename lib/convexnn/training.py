@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ from convexnn.types import Data
 
 OPTIMISERS = ("adam", "sgd", "lbfgs")
 LOG_POINTS = 200
+
+Evaluate = Callable[[Array], tuple[float, Array]]
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ def _lbfgs(
             value.backward()
             return value.item(), torch.cat([p.grad.reshape(-1) for p in moving if p.grad is not None]).numpy().copy()
 
-        def note(flat: Array, seen: list[float] = seen, evaluate=evaluate) -> None:  # type: ignore[no-untyped-def]
+        def note(flat: Array, seen: list[float] = seen, evaluate: Evaluate = evaluate) -> None:
             seen.append(evaluate(flat)[0])
             if budget is not None and time.perf_counter() - started > budget:
                 raise StopIteration

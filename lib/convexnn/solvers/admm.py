@@ -14,6 +14,7 @@ Source: Bai, Gautam, Sojoudi (2022) for the splitting; the general-loss copy F i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,9 @@ from convexnn.types import Point
 
 OVER_RELAXATION = 1.6
 CHECK_EVERY = 50
+
+#: Upper bound, lower bound, and the Z, v and multipliers that belong to them.
+Best = tuple[float, float, Tensor, Tensor, Tensor]
 BALANCE = 5.0
 
 
@@ -70,7 +74,7 @@ def _first_rho(program: Program) -> float:
     return max(1e-8, 1e-3 * norm**2 / max(1.0, program.groups**0.5))
 
 
-def _iterate(program: Program, s: _State, rho: float, solve) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+def _iterate(program: Program, s: _State, rho: float, solve: Callable[[Tensor], Tensor]) -> tuple[float, float]:
     """One sweep; returns the primal and dual residual norms."""
     right = (s.W - s.a) + program.operator.adjoint(s.F - s.b) / rho + program.cone.adjoint(s.T - s.t)
     s.Z = solve(right)
@@ -88,7 +92,7 @@ def _iterate(program: Program, s: _State, rho: float, solve) -> tuple[float, flo
     return float(primal), float(dual)
 
 
-def _assess(program: Program, s: _State, rho: float, best):  # type: ignore[no-untyped-def]
+def _assess(program: Program, s: _State, rho: float, best: Best) -> Best:
     """Keep the best feasible primal and the best dual seen so far."""
     upper, lower, W, v, lam = best
     candidate = program.cone.project(s.W)

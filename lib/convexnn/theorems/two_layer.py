@@ -243,7 +243,7 @@ def recover(data: Data, solution: Solution) -> TwoLayer:
     """
     model, Z = solution.program.model, solution.Z
     model.check(data.X)
-    signs = solution.program.operator.group_signs.cpu().numpy()  # type: ignore[attr-defined]
+    signs = solution.program.operator.group_signs.cpu().numpy()
     group, column = np.nonzero(np.abs(Z).max(1) > 0)
     vectors = Z[group, :, column]
     if model.basis is not None:
