@@ -18,7 +18,7 @@ FLOORS = {
     1: {"losses", "gauges", "cones", "operators", "patterns"},
     2: {"program", "networks", "neurons"},
     3: {"solvers", "certifying", "theorems", "training", "bounds"},
-    4: {"solving", "study", "exact", "globalize", "solver_claims"},
+    4: {"choosing", "solving", "study", "exact", "globalize", "solver_claims"},
     5: {"report", "plotting", "plotting_geometry", "plotting_solvers"},
     6: {"pipeline", "__main__", ""},  # beside the tower: sees everything, is seen by nothing in it
 }

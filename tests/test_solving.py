@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from convexnn import Data, solve, solve_path
-from convexnn.solving import choose
+from convexnn.choosing import choose
 from convexnn.theorems import two_layer
 from convexnn.types import Step
 

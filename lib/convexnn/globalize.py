@@ -194,25 +194,30 @@ class _Search:
         self.history.append(Round(self.elapsed(), self.atoms.value(self.task), lower, len(self.atoms), best))
 
     def conclude(self) -> NetworkBound:
-        """The bound; where it meets a column that pricing missed, the network is improved and bounded again."""
+        """The bound; where it meets a column that pricing missed, the network is improved and bounded again.
+
+        A column may improve the dual vector without a visible gain of the value: then one last bound is not eager, so
+        that it never ends as the weak bound of a search that stopped at its first column.
+        """
+        last_time = False
         while True:
             v = self.pull()
             left = max(0.5, self.budget - self.elapsed())
-            eager = self.elapsed() < SHARE * self.budget
+            eager = not last_time and self.elapsed() < SHARE * self.budget
             value, last, task = self.atoms.value(self.task), self.history[-1], self.task
+            duals = np.stack([v] if self.dual is None else [v, self.dual])
             bound = network_bound(
-                task.X, task.y, v, task.beta, self.loss, left, 0.5 * self.tol, eager=eager, value=value
+                task.X, task.y, duals, task.beta, self.loss, left, 0.5 * self.tol, eager=eager, value=value
             )
             self.history.append(Round(self.elapsed(), value, max(last.lower, bound.lower), len(self.atoms), last.price))
             late = self.elapsed() > 0.9 * self.budget
-            if relative_gap(value, bound.lower) <= self.tol or not len(bound.directions) or late:
+            if relative_gap(value, bound.lower) <= self.tol or not len(bound.directions) or late or last_time:
                 return bound
             pull = np.maximum(self.task.X @ bound.directions.T, 0).T @ v
             new = [(bound.directions[pull * s > 0][:20], s) for s in (1.0, -1.0) if (pull * s > 0).any()]
             self.improve(new, self.cells_fit())
             self.explore()
-            if not self.atoms.value(self.task) < value - 1e-12 * abs(value):
-                return bound
+            last_time = not self.atoms.value(self.task) < value - 1e-12 * abs(value)
 
     def report(self, bound: NetworkBound) -> GlobalSolution:
         """The network merged and pruned, its objective from scratch, and the verdict in one sentence."""

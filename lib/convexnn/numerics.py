@@ -91,6 +91,13 @@ def to_numpy(value: torch.Tensor) -> Array:
     return np.asarray(value.detach().to("cpu", torch.float64).numpy())
 
 
+def product(A: torch.Tensor, B: torch.Tensor) -> torch.Tensor:
+    """A B; on the CPU by numpy's BLAS, up to twice as fast as torch's on AMD processors."""
+    if A.device.type != "cpu" or A.requires_grad or B.requires_grad:
+        return A @ B
+    return torch.from_numpy(np.matmul(A.numpy(), B.numpy()))
+
+
 def relative_gap(upper: float, lower: float) -> float:
     """(upper - lower) / max(1, |upper|), the one definition of a gap in this project."""
     return (upper - lower) / max(1.0, abs(upper))

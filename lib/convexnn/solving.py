@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -13,18 +12,16 @@ import numpy as np
 import torch
 
 from convexnn.certifying import certify, feasible
-from convexnn.gauges import Frobenius, GroupL2
+from convexnn.choosing import FLOAT32_TOL, choose, has_rows
 from convexnn.numerics import (
     ACTIVE_TOL,
     Array,
-    check_choice,
     check_finite,
     check_positive,
     resolve_device,
     tensor,
     to_numpy,
 )
-from convexnn.operators import GatedOperator
 from convexnn.program import Program
 from convexnn.solvers.admm import admm
 from convexnn.solvers.contract import Callback, Options, Solver, graceful_interrupt
@@ -33,11 +30,8 @@ from convexnn.solvers.interior_cone import interior_cone
 from convexnn.solvers.interior_gated import interior_gated
 from convexnn.types import Certificate, Point, Solution, SolveStatus, Step
 
-METHODS = ("interior", "fista", "admm")
-#: Iterations assumed when flops are compared: interior point steps, and accelerated gradient steps to 1e-6.
-INTERIOR_STEPS, CONE_STEPS, GRADIENT_STEPS = 15, 40, 3000
-#: Share of the machine's memory that a method may plan with.
-MEMORY_SHARE = 0.5
+#: Share of the tolerance that a solver in float32 aims at; the rest is for rounding.
+FLOAT32_SHARE = 0.9
 #: Iterations of the first-order method that finishes what the interior point could not.
 FINISHING_STEPS = 20_000
 #: The progress line appears on a terminal after this many seconds.
@@ -60,7 +54,7 @@ def solve(
     method      "auto", "interior" (gated operators), "fista" (smooth loss, no cone) or "admm" (everything)
     device      "auto", "cpu" or "cuda"; the judge always works in float64 on the CPU
     budget      seconds; when spent, the best point so far is returned with status "inconclusive"
-    warm_start  a Solution or an array of the shape of Z, used by the first-order methods
+    warm_start  a Solution, or an array of the shape of Z; the interior point for gated programs needs a Solution
     callback    called with every recorded Step
     Ctrl-C returns the best point so far with its certificate and status "interrupted"; a second Ctrl-C raises.
     Returns a Solution; its status is "solved" only when the judge's gap is <= tol.
@@ -71,19 +65,21 @@ def solve(
     check_positive(tol=tol, max_iterations=max_iterations)
     if budget is not None:
         check_positive(budget=budget)
-    name, reason = choose(program, method)
-    there = program.to(resolve_device(device), torch.float64)
+    name, reason = choose(program, method, tol)
+    coarse = name == "fista" and tol >= FLOAT32_TOL
+    there = program.to(resolve_device(device), torch.float32 if coarse else torch.float64)
     warm = _warm(there, warm_start)
     started = time.perf_counter()
     with _progress(name, tol, callback) as see, graceful_interrupt():
-        point = _solver(name, there)(there, Options(tol, budget, max_iterations, warm, see))
+        aim = tol * (FLOAT32_SHARE if coarse else 1.0)
+        point = _solver(name, there)(there, Options(aim, budget, max_iterations, *warm, see))
     elapsed = time.perf_counter() - started
     point, certificate = _trim(program, point, tol)
     left = None if budget is None else budget - elapsed
     stalled = not certificate.gap <= tol and point.iterations < max_iterations and not point.interrupted
     if method == "auto" and name == "interior" and stalled and (left is None or left > 0):
         name, reason = "interior, then admm", f"{reason}; where float64 ran out, alternating directions went on"
-        rest = Options(tol, left, FINISHING_STEPS, None, callback)
+        rest = Options(tol, left, FINISHING_STEPS, callback=callback)
         point, certificate = _finish(program, there, point, certificate, rest)
         elapsed = time.perf_counter() - started
     solved = certificate.gap <= tol
@@ -96,7 +92,7 @@ def solve(
 def solve_path(
     program: Program, betas: Array | None = None, count: int = 20, ratio: float = 1e-3, tol: float = 1e-6
 ) -> list[Solution]:
-    """Solutions along a path of decreasing beta, each first-order solve started from the one before.
+    """Solutions along a path of decreasing beta, each solve started from the one before.
 
     betas  the path; default `count` values from beta_max down to ratio * beta_max, equal steps in the logarithm
     Every solution carries its own certificate. Raises ValueError for betas that are not positive.
@@ -111,91 +107,23 @@ def solve_path(
     return found
 
 
-def choose(program: Program, method: str = "auto") -> tuple[str, str]:
-    """The method and the reason, in one sentence. Raises ValueError when the method does not fit the program."""
-    check_choice("method", method, ["auto", *METHODS])
-    coned, kinked = _has_rows(program), program.loss.smoothness == float("inf")
-    obstacle = _interior_obstacle(program, coned)
-    if method == "fista" and coned:
-        raise ValueError("method='fista' cannot keep Z in a cone; use method='admm' or 'auto'")
-    if method == "interior" and obstacle:
-        raise ValueError(f"method='interior' does not fit: {obstacle}; use method='auto'")
-    if method != "auto":
-        return method, f"{method} was asked for"
-    flops, needed = interior_cost(program, coned)
-    rival, room = gradient_cost(program), MEMORY_SHARE * _memory_bytes()
-    if not obstacle and needed > room:
-        obstacle = f"the interior point needs {needed / 2**30:.1f} GiB, more than {room / 2**30:.1f} GiB"
-    elif not obstacle and not (coned or kinked) and flops > rival:
-        obstacle = f"factoring costs {flops:.1e} flops, gradient steps {rival:.1e}"
-    if not obstacle:
-        n = program.Y.shape[0]
-        return "interior", f"factors of {n} x {n} matrices, about {flops:.1e} flops and {needed / 2**20:.0f} MiB in all"
-    if coned or kinked:
-        return "admm", f"alternating directions, since {obstacle} and there are {'cones' if coned else 'kinks'}"
-    return "fista", f"accelerated proximal gradient, since {obstacle}, the loss is smooth and there is no cone"
-
-
-def interior_cost(program: Program, coned: bool) -> tuple[float, float]:
-    """Flops and bytes of an interior-point solve: steps x (n^3/3 + 2 n^2 P), with cones n^2 d P and d x d blocks."""
-    (G, d, c), n = _three(program.operator.domain), program.Y.shape[0]
-    if coned:
-        return CONE_STEPS * c * (n**3 / 3 + n * n * d * G / 2 + G * (2 * n * d * d + 3 * d**3)), 8.0 * (
-            3 * n * n + 4 * n * G + 3 * G * d * d
-        )
-    return INTERIOR_STEPS * c * (n**3 / 3 + 2 * n * n * G), 8.0 * (3 * n * n + 3 * n * G + 4 * G * d)
-
-
-def gradient_cost(program: Program) -> float:
-    """Flops of an accelerated gradient solve: two passes of 2 n d P c flops a step."""
-    (G, d, c), n = _three(program.operator.domain), program.Y.shape[0]
-    return GRADIENT_STEPS * 4.0 * n * d * c * G
-
-
-def _three(domain: tuple[int, ...]) -> tuple[int, int, int]:
-    """Groups, rows and columns of Z."""
-    return domain[0], domain[1], domain[2] if len(domain) > 2 else 1
-
-
-def _memory_bytes() -> float:
-    """Physical memory of this machine; 8 GiB where the system does not say."""
-    try:
-        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):
-        return 8.0 * 2**30
-
-
-def _has_rows(program: Program) -> bool:
-    return program.cone.rows(program.zeros()).shape[1] > 0
-
-
-def _interior_obstacle(program: Program, coned: bool) -> str:
-    """Why the interior point cannot take this program, or nothing."""
-    if not isinstance(program.operator, GatedOperator):
-        return "the operator is not gated"
-    if not isinstance(program.gauge, GroupL2 if coned else GroupL2 | Frobenius):
-        return f"the gauge {type(program.gauge).__name__} has no barrier here"
-    if program.loss.name == "cross_entropy":
-        return "cross entropy couples the outputs"
-    if isinstance(program.gauge, Frobenius) and program.Y.shape[1] > 1 and program.loss.name != "squared":
-        return f"Frobenius groups and the {program.loss.name} loss couple the outputs"
-    return ""
-
-
 def _solver(name: str, program: Program) -> Solver:
-    interior = interior_cone if name == "interior" and _has_rows(program) else interior_gated
+    interior = interior_cone if name == "interior" and has_rows(program) else interior_gated
     table: dict[str, Solver] = {"interior": interior, "fista": fista, "admm": admm}
     return table[name]
 
 
-def _warm(program: Program, warm_start: Solution | Array | None) -> torch.Tensor | None:
+def _warm(program: Program, warm_start: Solution | Array | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """A starting Z and the dual vector that came with it."""
     if warm_start is None:
-        return None
+        return None, None
     Z = warm_start.Z if isinstance(warm_start, Solution) else np.asarray(warm_start)
     if tuple(Z.shape) != program.operator.domain:
         raise ValueError(f"warm_start has shape {Z.shape}; this program's variable is {program.operator.domain}")
     check_finite(warm_start=Z)
-    return tensor(Z).to(program.operator.like)
+    v = warm_start.certificate.v if isinstance(warm_start, Solution) else None
+    like = program.operator.like
+    return tensor(Z).to(like), None if v is None else tensor(v).to(like).reshape(program.Y.shape)
 
 
 @contextmanager

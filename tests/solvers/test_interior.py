@@ -11,9 +11,11 @@ from convexnn.certifying import certify
 from convexnn.gauges import Frobenius, Nuclear
 from convexnn.losses import LOSSES
 from convexnn.numerics import tensor
+from convexnn.solvers import _cone_blocks, _left_out
 from convexnn.solvers._barrier_losses import BarrierLoss
-from convexnn.solvers._newton_matrix import Preconditioned, add_gram, bordered, cholesky_solver
+from convexnn.solvers._newton_matrix import Preconditioned, bordered
 from convexnn.solvers._second_order_cone import Cone2, Scaling
+from convexnn.solvers._symmetric import add_gated_gram, add_gram, cholesky_solver
 from convexnn.solvers.contract import Options
 from convexnn.solvers.fista import fista
 from convexnn.solvers.interior_cone import ConeIterate, interior_cone
@@ -146,16 +148,33 @@ def test_the_cone_newton_matrix_is_the_dense_one():
     torch.testing.assert_close(M[lower], dense[lower], rtol=1e-10, atol=1e-10 * float(dense.abs().max()))
 
 
-@pytest.mark.parametrize("n", [5, 256, 300, 600])
-def test_the_blocked_gram_matrix_is_the_gram_matrix(n):
+@pytest.mark.parametrize("n", [5, 128, 300, 600])
+def test_gram_matrices_by_strips_are_the_gram_matrices(n):
     rng = np.random.default_rng(n)
-    Z, weight = tensor(rng.standard_normal((n, 9))), tensor(rng.standard_normal((n, n)))
-    plain, weighted = torch.zeros(n, n).double(), torch.zeros(n, n).double()
+    Z, X, D = (
+        tensor(rng.standard_normal((n, 9))),
+        tensor(rng.standard_normal((n, 3))),
+        tensor(rng.random((n, 90)) < 0.5),
+    )
+    weight = tensor(rng.random(90))
+    plain, gated = torch.eye(n).double(), torch.eye(n).double()
     add_gram(plain, Z, alpha=2.0)
-    add_gram(weighted, Z, weight=weight)
+    add_gated_gram(gated, X, D, weight)
     lower = torch.tril(torch.ones(n, n)).bool()
-    torch.testing.assert_close(plain[lower], (2 * Z @ Z.T)[lower])
-    torch.testing.assert_close(weighted[lower], (weight * (Z @ Z.T))[lower])
+    torch.testing.assert_close(plain[lower], (torch.eye(n) + 2 * Z @ Z.T)[lower])
+    torch.testing.assert_close(gated[lower], (torch.eye(n) + (X @ X.T) * ((D * weight) @ D.T))[lower])
+
+
+def test_a_spoilt_matrix_is_formed_again_with_a_larger_diagonal():
+    M, formed = torch.ones(4, 4).double(), []  # of rank one: no factor without help
+
+    def form():
+        formed.append(True)
+        return M.clone()
+
+    x = cholesky_solver(form)(M[:, :1])
+    assert len(formed) > 1
+    torch.testing.assert_close(M @ x, M[:, :1], rtol=0, atol=1e-6)
 
 
 def spectrum(n, seed, condition):
@@ -171,7 +190,7 @@ def test_the_bordered_solve_is_the_dense_one(columns):
     Q = tensor(np.linalg.qr(rng.standard_normal((9, 2)))[0][:, :columns])
     r, rq = tensor(rng.standard_normal((9, 1))), tensor(rng.standard_normal((columns, 1)))
     root = h.sqrt()
-    dtheta, db = bordered(cholesky_solver(torch.eye(9).double() + root * S * root.T), root, Q)(r, rq)
+    dtheta, db = bordered(cholesky_solver(lambda: torch.eye(9).double() + root * S * root.T), root, Q)(r, rq)
     torch.testing.assert_close(dtheta / h + S @ dtheta + Q @ db, r, rtol=0, atol=1e-10)
     torch.testing.assert_close(Q.T @ dtheta, rq, rtol=0, atol=1e-10)
 
@@ -186,14 +205,15 @@ def test_conjugate_gradients_repair_a_close_factor_and_replace_a_far_one(closene
 
     def exact():
         asked.append(True)
-        return cholesky_solver(M.clone())
+        return cholesky_solver(M.clone)
 
-    solve = Preconditioned(lambda z: M @ z, cholesky_solver(near.clone()), exact, 1e-10)
+    solve = Preconditioned(lambda z: M @ z, cholesky_solver(near.clone), exact, 1e-10)
     assert float((M @ solve(r) - r).norm() / r.norm()) <= 1e-8
     assert bool(asked) == forms_exact
 
 
-def test_the_cheap_cone_matrix_is_close_enough_for_few_conjugate_gradient_steps():
+def test_the_cheap_cone_matrix_is_close_enough_for_few_conjugate_gradient_steps(monkeypatch):
+    monkeypatch.setattr(_cone_blocks, "FEW_ROWS", 0)
     program = two_layer.program(planted(60, 6), patterns=40).with_beta(2.0)
     iterate = ConeIterate(program)
     cones, cheap = iterate.cones, 0
@@ -251,7 +271,7 @@ def test_gated_steps_are_few_and_every_iterate_is_dual_feasible(fraction):
 @pytest.mark.parametrize("bias", ["none", "unregularised"])
 def test_every_cone_iterate_carries_its_certificate(bias):
     program = two_layer.program(gaussian(12, 3, 3), patterns=12, bias=bias)
-    iterate = ConeIterate(program)
+    iterate = ConeIterate(program, drop=False)
     for _ in range(10):
         iterate.advance()
         bounds = iterate.assess()
@@ -262,6 +282,40 @@ def test_every_cone_iterate_carries_its_certificate(bias):
         if bias == "unregularised":
             assert float(pulls[:, -1].abs().max()) <= 1e-12
             assert abs(float(bounds.v.sum())) <= 1e-12
+
+
+def leaving_out(seed, behind, monkeypatch):
+    """A cone program solved to 1e-6 while groups are left out, how many were, and how many paths it took."""
+    monkeypatch.setattr(_left_out, "BEHIND", behind)
+    made, begin = [], ConeIterate.__init__
+
+    def watch(self, *arguments):
+        made.append(self)
+        begin(self, *arguments)
+
+    monkeypatch.setattr(ConeIterate, "__init__", watch)
+    program = two_layer.program(planted(60, 6, seed), patterns=60)
+    program = program.with_beta(0.05 * program.beta_max())
+    point = interior_cone(program, Options(1e-6))
+    return program, point, len(made[0].left_out.groups), len(made)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_that_are_left_out_are_proved_to_be_zero(seed, monkeypatch):
+    program, point, left_out, paths = leaving_out(seed, 1e-2, monkeypatch)
+    assert left_out > 10
+    assert paths == 1
+    solved, certificate = is_certified(program, point, 1e-6)
+    assert solved, certificate
+    pulls = program.operator.adjoint(tensor(point.v)) + program.cone.adjoint(tensor(point.multipliers))
+    assert float(pulls.norm(dim=1).max()) <= program.beta * (1 + 1e-12)  # multipliers for every group, left out or not
+
+
+def test_a_group_left_out_wrongly_is_noticed_and_the_path_begun_again(monkeypatch):
+    program, point, left_out, paths = leaving_out(0, 0.99, monkeypatch)  # all but the largest go
+    assert left_out > 10
+    assert paths == 2
+    assert is_certified(program, point, 1e-6)[0]
 
 
 def test_the_returned_point_lies_in_its_cones():

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from convexnn.numerics import product
+
 ITERATIONS = 20
 TO_BOUNDARY = 0.995
 THETA_CAP = 1e13
@@ -98,7 +100,7 @@ class PairProducts:
 
     def weighted(self, weight: Tensor) -> Tensor:
         """(k, r, r) from weights (k, m)."""
-        packed = weight @ self.table
+        packed = product(weight, self.table)
         full = packed.new_empty(len(weight), self.r, self.r)
         full[:, self.i, self.j] = packed
         full[:, self.j, self.i] = packed
@@ -122,11 +124,12 @@ class _Batch:
 
 
 def box_least_squares(
-    w: Tensor, rows: Rows, upper: Tensor | None = None, iterations: int = ITERATIONS
+    w: Tensor, rows: Rows, upper: Tensor | None = None, iterations: int = ITERATIONS, enough: float = 0.0
 ) -> tuple[Tensor, Tensor]:
     """argmin_t |w_k - B_k't_k| with 0 <= t <= upper for every problem k.
 
     w (k, r);  rows: the B_k;  upper (k, m) >= 0 with inf allowed, or None for t >= 0 alone
+    enough: a problem is done once |u| is at most that
     Returns t (k, m), inside its bounds, and u = w - B't (k, r). |u| bounds the minimum from above.
     """
     c = torch.full_like(rows.length, torch.inf) if upper is None else upper * rows.length
@@ -142,6 +145,8 @@ def box_least_squares(
     for _ in range(iterations):
         done = ~_advance(batch, keep[running], scale[running, 0])
         result[running] = batch.t
+        if enough:
+            done |= (batch.w - batch.rows.transposed(batch.t * keep[running])).norm(dim=1) <= enough
         if bool(done.all()):
             break
         if bool(done.any()):

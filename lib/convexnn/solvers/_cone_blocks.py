@@ -21,18 +21,22 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from convexnn.numerics import product
 from convexnn.operators import CHUNK_BYTES
-from convexnn.solvers._box_least_squares import PairProducts
-from convexnn.solvers._newton_matrix import add_gram, batched_cholesky
+from convexnn.solvers._geometry import Geometry
 from convexnn.solvers._path_following import Blocks
 from convexnn.solvers._second_order_cone import Cone2, Scaling
+from convexnn.solvers._symmetric import add_gated_gram, add_gram, batched_cholesky
 
-#: lambda/t is capped at this multiple of its median.
-RATIO_CAP = 1e14
 #: A pattern is kept in the preconditioner when its block exceeds this multiple of the smallest tenth's.
 STANDING_OUT, POWER_STEPS = 5.0, 6
+#: A norm's complementarity is kept at this multiple of a row's: a group has one norm and n rows, whose barriers would
+#: otherwise press |q| against beta and shorten every step.
+NORM_WEIGHT = 20
 #: Above this share of such patterns the matrix is formed exactly.
 NEARLY_ALL = 0.7
+#: Up to this many samples the exact matrix costs less than conjugate gradients.
+FEW_ROWS = 400
 
 
 @dataclass
@@ -52,56 +56,45 @@ class ConeStep:
     lam: Tensor
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """What all groups share: X (n, d), its pair products, beta, and the patterns D (P, n) with values 0/1."""
-
-    X: Tensor
-    D: Tensor
-    beta: float
-    free: int
-    pairs: PairProducts
-    spread: float  # largest eigenvalue of X'X
-
-    def pull(self, theta: Tensor, pattern: Tensor, sign: Tensor) -> Tensor:
-        """(A, d) sg_g X'D_g theta."""
-        return sign[:, None] * ((self.D[pattern] * theta[:, 0]) @ self.X)
-
-    def rows(self, w: Tensor, pattern: Tensor) -> Tensor:
-        """(A, n) S_g X w_g."""
-        return (2 * self.D[pattern] - 1) * (w @ self.X.T)
-
-    def gather(self, lam: Tensor, pattern: Tensor) -> Tensor:
-        """(A, d) X'S_g lambda_g."""
-        return ((2 * self.D[pattern] - 1) * lam) @ self.X
-
-
 class ConeBlocks(Blocks):
     """The groups (pattern_g, sign_g) of a working set."""
 
     def __init__(self, geometry: Geometry, pattern: Tensor, sign: Tensor) -> None:
-        self.geometry, self.pattern, self.sign = geometry, pattern, sign
-        self.p = geometry.X.shape[1] - geometry.free
+        self.geometry, self.p = geometry, geometry.X.shape[1] - geometry.free
+        self._choose(pattern, sign)
+
+    def _choose(self, pattern: Tensor, sign: Tensor) -> None:
+        self.pattern, self.sign = pattern, sign
         kept, self.place = torch.unique(pattern, return_inverse=True)
-        self.D = geometry.D[kept]
+        self.D, self.S = self.geometry.D[kept], 2 * self.geometry.D[pattern] - 1
+        self.f: Tensor | None = None  # A w, once it is asked for
+
+    def shrink(self, keep: Tensor) -> None:
+        """Go on with some of the groups."""
+        for name in ("tau", "w", "q", "t", "lam"):
+            setattr(self, name, getattr(self, name)[keep])
+        self._choose(self.pattern[keep], self.sign[keep])
 
     def start(self, theta: Tensor, lam: Tensor, mu: float) -> None:
         """Every pair on the central path: s = 2 mu u^{-1}, t = mu / lambda; S X w = t holds later."""
         self.lam, self.t = lam, mu / lam
         self.q = self.pulls(theta)
         s = self._central(self.q, mu)
-        self.tau, self.w = s.head, torch.nn.functional.pad(s.tail, (0, self.geometry.free))
+        self.tau, self.w, self.f = s.head, torch.nn.functional.pad(s.tail, (0, self.geometry.free)), None
 
     def _central(self, q: Tensor, mu: float) -> Cone2:
         """2 mu u^{-1} = 2 mu (beta, q) / det u."""
         u = Cone2(q.new_full((len(q),), self.geometry.beta), -q[:, : self.p])
-        scale = 2 * mu / u.det()
+        scale = 2 * NORM_WEIGHT * mu / u.det()
         return Cone2(scale * self.geometry.beta, scale[:, None] * q[:, : self.p])
 
     def pulls(self, theta: Tensor) -> Tensor:
         """(A, d) q_g."""
-        g = self.geometry
-        return self.pull(theta) + g.gather(self.lam, self.pattern)
+        return self.pull(theta) + self._gather(self.lam)
+
+    def _gather(self, lam: Tensor) -> Tensor:
+        """(A, d) X'S_g lambda_g."""
+        return product(self.S * lam, self.geometry.X)
 
     def _s(self) -> Cone2:
         return Cone2(self.tau, self.w[:, : self.p])
@@ -111,58 +104,67 @@ class ConeBlocks(Blocks):
 
     @property
     def degree(self) -> int:
-        return 2 * len(self.tau) + self.lam.numel()
+        return 2 * NORM_WEIGHT * len(self.tau) + self.lam.numel()
 
     def complementarity(self) -> float:
         return float(self._s().inner(self._u()).sum() + (self.lam * self.t).sum())
 
     def pull(self, theta: Tensor) -> Tensor:
         """(A, d) sg_g X'D_g theta, once for each pattern."""
-        return self.sign[:, None] * ((self.D * theta[:, 0]) @ self.geometry.X)[self.place]
+        return self.sign[:, None] * product(self.D * theta[:, 0], self.geometry.X)[self.place]
 
     def push(self, w: Tensor) -> Tensor:
         """(n, 1) sum_g sg_g D_g X w_g, the groups of one pattern merged."""
         merged = w.new_zeros(len(self.D), w.shape[1]).index_add_(0, self.place, self.sign[:, None] * w)
-        return (self.D * (merged @ self.geometry.X.T)).sum(0)[:, None]
+        return self._spread(merged)
+
+    def _spread(self, w: Tensor) -> Tensor:
+        """(n, 1) sum_i D_i X w_i over patterns."""
+        return product(w, self.geometry.X.T).mul_(self.D).sum(0)[:, None]
 
     def image(self) -> Tensor:
-        return self.push(self.w)
+        if self.f is None:
+            self.f = self.push(self.w)
+        return self.f
 
     def prepare(self) -> None:
         self.scaling = Scaling.of(self._s(), self._u())
-        ratio = self.lam / self.t
-        self.ratio = ratio.clamp(max=RATIO_CAP * float(ratio.median())) if ratio.numel() else ratio
+        self.slack = self.t - self._rows(self.w)
+        self.ratio = self.lam / self.t
         F = self.geometry.pairs.weighted(self.ratio)
         F[:, : self.p, : self.p] += self.scaling.block()
         self.factor = batched_cholesky(F)
+        self.inverse = F.new_zeros(len(self.D), *F.shape[1:])  # F_v^{-1} + F_w^{-1} of each pattern
+        self.inverse.index_add_(0, self.place, torch.cholesky_inverse(self.factor))
 
     def apply_schur(self, z: Tensor) -> Tensor:
-        """A F^{-1} A' z."""
-        return self.push(self._solve(self.pull(z)))
+        """A F^{-1} A' z; both signs of a pattern at once."""
+        pulled = product(self.D * z[:, 0], self.geometry.X)
+        return self._spread(torch.bmm(self.inverse, pulled[:, :, None])[:, :, 0])
 
     def add_schur(self, M: Tensor, root: Tensor, complete: bool = True) -> bool:
         """Patterns whose block matters one by one; unless `complete`, the others as multiples of one d x d matrix."""
-        g = self.geometry
-        inverse = g.X.new_zeros(len(self.D), g.X.shape[1], g.X.shape[1])
-        inverse.index_add_(0, self.place, torch.cholesky_inverse(self.factor))
-        matters = self._matters(inverse)
-        complete = complete or float(matters.sum()) > NEARLY_ALL * len(matters)
-        if complete:
-            matters = torch.ones_like(matters)
+        g, inverse = self.geometry, self.inverse
+        complete = complete or len(g.X) <= FEW_ROWS
+        matters = self._matters(inverse, complete)
+        if float(matters.sum()) > NEARLY_ALL * len(matters):
+            complete, matters = True, torch.ones_like(matters)
         X = root[:, None] * g.X
         exact, others = torch.nonzero(matters).flatten(), ~matters
         size = max(1, CHUNK_BYTES // (8 * g.X.numel()))
         for part in exact.split(size) if len(exact) else ():
             R = batched_cholesky(inverse[part])
-            Z = (X @ R.permute(1, 0, 2).reshape(X.shape[1], -1)).reshape(len(X), len(part), X.shape[1])
-            add_gram(M, (Z * self.D[part].T[:, :, None]).flatten(1))
+            Z = product(R.mT.reshape(-1, X.shape[1]), X.T).reshape(len(part), X.shape[1], len(X))
+            add_gram(M, Z.mul_(self.D[part, None, :]).flatten(0, 1).T)
         if not complete:
             shape, weight = _common_shape(inverse[others])
-            add_gram(M, self.D[others].T * weight.sqrt(), weight=X @ shape @ X.T)
+            add_gated_gram(M, X @ batched_cholesky(shape[None])[0], self.D[others].T, weight)
         return complete
 
-    def _matters(self, inverse: Tensor) -> Tensor:
+    def _matters(self, inverse: Tensor, complete: bool) -> Tensor:
         """(P,) patterns whose block is large: in themselves, and next to the smallest tenth."""
+        if complete:
+            return torch.ones(len(inverse), dtype=torch.bool, device=inverse.device)
         v = torch.ones_like(inverse[:, :, :1])
         for _ in range(POWER_STEPS):
             v = inverse @ (v / v.norm(dim=1, keepdim=True))
@@ -170,21 +172,23 @@ class ConeBlocks(Blocks):
         return (size * self.geometry.spread > 1) & (size > STANDING_OUT * torch.quantile(size, 0.1))
 
     def rights(self, mu: float, affine: ConeStep | None) -> tuple[ConeRights, Tensor]:
-        soc = self._soc_right(mu, affine)
-        target = mu - self.lam * self.t
-        if affine is not None:
-            target = target - affine.t * affine.lam
-        slack = self.t - self.geometry.rows(self.w, self.pattern)
-        ratio = target / self.t
-        e = self.geometry.gather(ratio + self.ratio * slack, self.pattern)
-        e = e + torch.cat([self.scaling.eliminate(soc), self.q[:, self.p :]], 1)
+        soc, slack = self._soc_right(mu, affine), self.slack
+        if affine is None and mu == 0.0:
+            ratio = -self.lam
+        else:
+            target = mu - self.lam * self.t
+            if affine is not None:
+                target -= affine.t * affine.lam
+            ratio = target.div_(self.t)
+        e = self._gather(torch.addcmul(ratio, self.ratio, slack))
+        e += torch.cat([self.scaling.eliminate(soc), self.q[:, self.p :]], 1)
         return ConeRights(soc, ratio, slack, e), self.push(self._solve(e))
 
     def _soc_right(self, mu: float, affine: ConeStep | None) -> Cone2:
         """c = W^{-1} (l \\ rc),  rc = 2 mu e - l o l - (W^{-1} ds_a) o (W du_a)."""
         scaling = self.scaling
         target = scaling.point.product(scaling.point)
-        head, tail = 2 * mu - target.head, -target.tail
+        head, tail = 2 * NORM_WEIGHT * mu - target.head, -target.tail
         if affine is not None:
             du = Cone2(torch.zeros_like(head), -affine.q[:, : self.p])
             second = scaling.inverse(affine.s).product(scaling.apply(du))
@@ -195,24 +199,29 @@ class ConeBlocks(Blocks):
         return torch.cholesky_solve(e[:, :, None], self.factor)[:, :, 0]
 
     def step(self, dtheta: Tensor, rights: ConeRights) -> ConeStep:
-        g = self.geometry
         pull = self.pull(dtheta)
         dw = self._solve(rights.e + pull)
-        dt = g.rows(dw, self.pattern) - rights.slack
-        dlam = rights.ratio - self.ratio * dt
+        dt = self._rows(dw) - rights.slack
+        dlam = torch.addcmul(rights.ratio, self.ratio, dt, value=-1)
         ds = Cone2(self.scaling.head_step(rights.soc, dw[:, : self.p]), dw[:, : self.p])
-        return ConeStep(ds, dw, pull + g.gather(dlam, self.pattern), dt, dlam)
+        return ConeStep(ds, dw, pull + self._gather(dlam), dt, dlam)
+
+    def _rows(self, w: Tensor) -> Tensor:
+        """(A, n) S_g X w_g."""
+        return product(w, self.geometry.X.T).mul_(self.S)
 
     def reach(self, step: ConeStep) -> float:
         du = Cone2(torch.zeros_like(self.tau), -step.q[:, : self.p])
         limits = [self._s().reach(step.s), self._u().reach(du)]
         for x, dx in ((self.t, step.t), (self.lam, step.lam)):
-            limits.append(float(torch.where(dx < 0, -x / dx, torch.inf).min()) if x.numel() else float("inf"))
+            steepest = float((dx / x).min()) if x.numel() else 0.0
+            limits.append(-1 / steepest if steepest < 0 else float("inf"))
         return min(limits)
 
     def move(self, a: float, step: ConeStep, theta: Tensor) -> None:
-        self.tau, self.w = self.tau + a * step.s.head, self.w + a * step.w
-        self.t, self.lam = self.t + a * step.t, self.lam + a * step.lam
+        self.tau, self.w, self.f = self.tau + a * step.s.head, self.w + a * step.w, None
+        self.t.add_(step.t, alpha=a)
+        self.lam.add_(step.lam, alpha=a)
         self.q = self.pulls(theta)
 
 

@@ -13,15 +13,20 @@ Source: solver notes of this project, sections 1.3 and 2.3.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from convexnn.numerics import product
 from convexnn.operators import GatedOperator
-from convexnn.solvers._newton_matrix import add_gram
 from convexnn.solvers._path_following import Blocks
 from convexnn.solvers._second_order_cone import Cone2, Scaling
+from convexnn.solvers._symmetric import add_gated_gram, add_gram
+
+#: q follows theta step by step, and is computed anew after that many.
+REFRESH = 5
 
 
 @dataclass
@@ -33,18 +38,21 @@ class GatedStep:
 class GatedBlocks(Blocks):
     """All groups of one gated family; w and q are (P, p c), row i is vec(W_i)."""
 
-    def __init__(self, operator: GatedOperator, beta: float, gram: Tensor) -> None:
-        self.operator, self.beta, self.gram = operator, beta, gram
+    def __init__(self, operator: GatedOperator, beta: float) -> None:
+        self.operator, self.beta = operator, beta
         P, p, c = operator.domain
-        self.tau, self.w = gram.new_zeros(P), gram.new_zeros(P, p * c)
-        self.q = torch.zeros_like(self.w)
+        self.tau, self.w = operator.X.new_zeros(P), operator.X.new_zeros(P, p * c)
+        self.q, self.moves = torch.zeros_like(self.w), 0
+        self.f: Tensor | None = None  # A w, once it is asked for
 
-    def start(self, theta: Tensor, mu: float) -> None:
-        """s = 2 mu u^{-1} = 2 mu (beta, q) / det u: exactly on the central path."""
+    def start(self, theta: Tensor, mu: float, w: Tensor | None = None) -> None:
+        """s = 2 mu u^{-1} = 2 mu (beta, q) / det u, exactly on the central path; a given w keeps at least that tau."""
         self.q = self.pull(theta)
         u = self._u()
         scale = 2 * mu / u.det()
-        self.tau, self.w = scale * self.beta, scale[:, None] * self.q
+        self.tau, self.w, self.f = scale * self.beta, scale[:, None] * self.q, None
+        if w is not None:
+            self.tau, self.w = torch.maximum(self.tau, w.norm(dim=1) + mu / self.beta), w
 
     def pull(self, theta: Tensor) -> Tensor:
         """X'D_i theta, (P, p c)."""
@@ -68,29 +76,40 @@ class GatedBlocks(Blocks):
         return float(self._s().inner(self._u()).sum())
 
     def image(self) -> Tensor:
-        return self.push(self.w)
+        if self.f is None:
+            self.f = self.push(self.w)
+        return self.f
 
     def prepare(self) -> None:
         self.scaling = Scaling.of(self._s(), self._u())
 
     def add_schur(self, M: Tensor, root: Tensor, complete: bool = True) -> bool:
-        E, B = self.factors()
-        add_gram(M, root[:, None] * E, weight=self.gram)
-        add_gram(M, root[:, None] * B[:, 0], alpha=2.0)
+        X = root[:, None] * self.operator.X
+        add_gated_gram(M, X, self.operator.D, self.scaling.eta.square())
+        for part in self.parts():
+            add_gram(M, self.border(X, part)[:, 0], alpha=2.0)
         return True
 
     def apply_schur(self, z: Tensor) -> Tensor:
         return self.push(self.scaling.solve_block(self.pull(z)))
 
-    def factors(self) -> tuple[Tensor, Tensor]:
-        """E = D diag(eta), (n, P), and B = D * (X [eta_i W1_i]), (n, c, P)."""
-        E = self.operator.D * self.scaling.eta
-        W1 = self.scaling.w1.reshape(self.operator.domain)
-        B = torch.einsum("nd,pdc->ncp", self.operator.X, W1) * E[:, None, :]
-        return E, B
+    def parts(self) -> Iterator[slice]:
+        """Blocks of groups with at most n/8 of them, so that an (n, groups) array is small next to the matrix."""
+        size = max(64, len(self.operator.X) // 8)
+        return (slice(start, start + size) for start in range(0, len(self.tau), size))
+
+    def border(self, X: Tensor, part: slice) -> Tensor:
+        """B = D * (X [eta_i W1_i]) for some groups, (n, c, groups)."""
+        c = self.operator.c
+        W1 = (self.scaling.eta[part, None] * self.scaling.w1[part]).reshape(-1, X.shape[1], c)
+        B = product(X, W1.permute(1, 2, 0).reshape(X.shape[1], -1)).reshape(len(X), c, -1)
+        return B.mul_(self.operator.D[:, None, part])
 
     def rights(self, mu: float, affine: GatedStep | None) -> tuple[Cone2, Tensor]:
-        """c = W^{-1} (l \\ rc),  rc = 2 mu e - l o l - (W^{-1} ds_a) o (W du_a)."""
+        """c = W^{-1} (l \\ rc),  rc = 2 mu e - l o l - (W^{-1} ds_a) o (W du_a).
+
+        The pure affine right-hand side is c = -u = -H s, so that N^{-1} chat = -w and its image is known.
+        """
         scaling = self.scaling
         target = scaling.point.product(scaling.point)
         head, tail = 2 * mu - target.head, -target.tail
@@ -99,6 +118,8 @@ class GatedBlocks(Blocks):
             second = scaling.inverse(affine.s).product(scaling.apply(du))
             head, tail = head - second.head, tail - second.tail
         c = scaling.inverse(scaling.point.divide(Cone2(head, tail)))
+        if affine is None and mu == 0.0:
+            return c, -self.image()
         return c, self.push(scaling.solve_block(scaling.eliminate(c)))
 
     def step(self, dtheta: Tensor, rights: Cone2) -> GatedStep:
@@ -111,5 +132,6 @@ class GatedBlocks(Blocks):
         return min(self._s().reach(step.s), self._u().reach(du))
 
     def move(self, a: float, step: GatedStep, theta: Tensor) -> None:
-        self.tau, self.w = self.tau + a * step.s.head, self.w + a * step.s.tail
-        self.q = self.pull(theta)
+        self.tau, self.w, self.f = self.tau + a * step.s.head, self.w + a * step.s.tail, None
+        self.moves += 1
+        self.q = self.q + a * step.q if self.moves % REFRESH else self.pull(theta)

@@ -22,11 +22,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from convexnn.solvers._barrier_losses import BarrierLoss, LossStep
-from convexnn.solvers._newton_matrix import Breakdown, Preconditioned, Solve, bordered, cholesky_solver
+from convexnn.solvers._newton_matrix import Preconditioned, Solve, bordered
+from convexnn.solvers._symmetric import Breakdown, cholesky_solver
 
 TO_BOUNDARY = 0.99
 #: Relative residual of an inexact Newton step, tightened with mu.
@@ -97,6 +97,7 @@ class Path:
     border: Tensor
     b: Tensor
     first_mu: float = 0.0
+    matrix: Tensor | None = None  # where Newton's matrix and then its factor live
 
     @property
     def theta(self) -> Tensor:
@@ -148,11 +149,17 @@ class Path:
         return bordered(inner, root, self.border)
 
     def _factor(self, root: Tensor, complete: bool) -> tuple[Callable[[Tensor], Tensor], bool]:
-        n = root.shape[0]
-        M = torch.zeros(n, n, device=root.device, dtype=root.dtype)
-        exact = [block.add_schur(M, root[:, 0], complete) for block in self.blocks]
-        M.diagonal().add_(1.0)
-        return cholesky_solver(M), all(exact)
+        if self.matrix is None:
+            self.matrix = root.new_empty(len(root), len(root))
+        M, exact = self.matrix, [True]
+
+        def form() -> Tensor:
+            M.zero_()
+            exact[:] = [block.add_schur(M, root[:, 0], complete) for block in self.blocks]
+            M.diagonal().add_(1.0)
+            return M
+
+        return cholesky_solver(form), all(exact)
 
     def _direction(self, solve: Solve, residual: Tensor, mu: float, affine: Direction | None) -> Direction:
         loss_rights = self.loss.rights(mu, None if affine is None else affine.loss)

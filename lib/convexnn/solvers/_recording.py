@@ -15,7 +15,7 @@ from torch import Tensor
 
 from convexnn.operators import GatedOperator
 from convexnn.program import Program
-from convexnn.solvers._newton_matrix import Breakdown
+from convexnn.solvers._symmetric import Breakdown
 from convexnn.solvers.contract import Clock, Options
 from convexnn.types import Point
 

@@ -23,12 +23,14 @@ Callback = Callable[[Step], None]
 
 @dataclass(frozen=True)
 class Options:
-    """tol: relative gap to reach; budget_s: seconds or None; warm: a starting Z; callback sees every Step."""
+    """tol: relative gap to reach; budget_s: seconds or None; warm, witness: Z and v to start from, where a solver can;
+    callback sees every Step."""
 
     tol: float = 1e-6
     budget_s: float | None = None
     max_iterations: int = 200_000
     warm: Tensor | None = None
+    witness: Tensor | None = None
     callback: Callback | None = None
 
 

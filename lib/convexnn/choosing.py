@@ -1,0 +1,89 @@
+"""Which method suits a program: flops and bytes counted before anything runs, and the reason in one sentence."""
+
+from __future__ import annotations
+
+import os
+
+from convexnn.gauges import Frobenius, GroupL2
+from convexnn.numerics import check_choice
+from convexnn.operators import GatedOperator
+from convexnn.program import Program
+
+METHODS = ("interior", "fista", "admm")
+#: Iterations assumed when flops are compared: interior point steps, accelerated gradient steps to 1e-6 and to 1e-3.
+INTERIOR_STEPS, CONE_STEPS, GRADIENT_STEPS, LOOSE_STEPS = 12, 35, 3000, 600
+#: From this tolerance on the accelerated gradient works in float32.
+FLOAT32_TOL = 1e-4
+#: Share of the machine's memory that a method may plan with.
+MEMORY_SHARE = 0.5
+
+
+def choose(program: Program, method: str = "auto", tol: float = 1e-6) -> tuple[str, str]:
+    """The method and the reason, in one sentence. Raises ValueError when the method does not fit the program."""
+    check_choice("method", method, ["auto", *METHODS])
+    coned, kinked = has_rows(program), program.loss.smoothness == float("inf")
+    obstacle = _interior_obstacle(program, coned)
+    if method == "fista" and coned:
+        raise ValueError("method='fista' cannot keep Z in a cone; use method='admm' or 'auto'")
+    if method == "interior" and obstacle:
+        raise ValueError(f"method='interior' does not fit: {obstacle}; use method='auto'")
+    if method != "auto":
+        return method, f"{method} was asked for"
+    flops, needed = interior_cost(program, coned)
+    rival, room = gradient_cost(program, tol), MEMORY_SHARE * _memory_bytes()
+    if not obstacle and needed > room:
+        obstacle = f"the interior point needs {needed / 2**30:.1f} GiB, more than {room / 2**30:.1f} GiB"
+    elif not obstacle and not (coned or kinked) and flops > rival:
+        obstacle = f"factoring costs {flops:.1e} flops, gradient steps {rival:.1e}"
+    if not obstacle:
+        n = program.Y.shape[0]
+        return "interior", f"factors of {n} x {n} matrices, about {flops:.1e} flops and {needed / 2**20:.0f} MiB in all"
+    if coned or kinked:
+        return "admm", f"alternating directions, since {obstacle} and there are {'cones' if coned else 'kinks'}"
+    return "fista", f"accelerated proximal gradient, since {obstacle}, the loss is smooth and there is no cone"
+
+
+def interior_cost(program: Program, coned: bool) -> tuple[float, float]:
+    """Flops and bytes of an interior-point solve: steps x (n^3/3 + 2 n^2 P), with cones n^2 d P and d x d blocks."""
+    (G, d, c), n = _three(program.operator.domain), program.Y.shape[0]
+    if coned:
+        flops = n**3 / 3 + n * n * d * G / 2 + G * (2 * n * d * d + 3 * d**3)
+        return CONE_STEPS * c * flops, 8.0 * (1.5 * n * n + 12 * n * G + 3 * G * d * d)
+    return INTERIOR_STEPS * c * (n**3 / 3 + 2 * n * n * G), 8.0 * (1.5 * n * n + n * G + 20 * G * d)
+
+
+def gradient_cost(program: Program, tol: float = 1e-6) -> float:
+    """Flops of an accelerated gradient solve: two passes of 2 n d P c flops a step, half as dear in float32."""
+    (G, d, c), n = _three(program.operator.domain), program.Y.shape[0]
+    steps = GRADIENT_STEPS if tol < FLOAT32_TOL else 0.5 * LOOSE_STEPS
+    return steps * 4.0 * n * d * c * G
+
+
+def _three(domain: tuple[int, ...]) -> tuple[int, int, int]:
+    """Groups, rows and columns of Z."""
+    return domain[0], domain[1], domain[2] if len(domain) > 2 else 1
+
+
+def _memory_bytes() -> float:
+    """Physical memory of this machine; 8 GiB where the system does not say."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (AttributeError, ValueError, OSError):
+        return 8.0 * 2**30
+
+
+def has_rows(program: Program) -> bool:
+    return program.cone.rows(program.zeros()).shape[1] > 0
+
+
+def _interior_obstacle(program: Program, coned: bool) -> str:
+    """Why the interior point cannot take this program, or nothing."""
+    if not isinstance(program.operator, GatedOperator):
+        return "the operator is not gated"
+    if not isinstance(program.gauge, GroupL2 if coned else GroupL2 | Frobenius):
+        return f"the gauge {type(program.gauge).__name__} has no barrier here"
+    if program.loss.name == "cross_entropy":
+        return "cross entropy couples the outputs"
+    if isinstance(program.gauge, Frobenius) and program.Y.shape[1] > 1 and program.loss.name != "squared":
+        return f"Frobenius groups and the {program.loss.name} loss couple the outputs"
+    return ""
