@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from convexnn import Data, solve, solve_path
+from convexnn import Data, solve, solve_path, solving
 from convexnn.choosing import choose
+from convexnn.solvers.fista import fista
 from convexnn.theorems import two_layer
 from convexnn.types import Step
 
@@ -31,9 +33,37 @@ def test_the_choice_says_why():
     rng = np.random.default_rng(0)
     classes = Data(rng.standard_normal((9, 2)), np.eye(3)[rng.integers(0, 3, 9)], 0.1)
     for activation, expected in (("gated", "fista"), ("relu", "admm")):
-        program = two_layer.program(classes, activation=activation, loss="cross_entropy")
+        assert choose(two_layer.program(classes, activation=activation, loss="cross_entropy"))[0] == "interior"
+        program = two_layer.program(classes, activation=activation, loss="cross_entropy", bias="unregularised")
         method, reason = choose(program)
-        assert method == expected and "cross entropy couples the outputs" in reason
+        assert method == expected and "cross entropy with these groups couples the outputs" in reason
+
+
+def test_a_loose_tolerance_makes_the_first_order_method_work_in_single_precision(monkeypatch):
+    seen = []
+
+    def watch(program, options):
+        seen.append(program.operator.like.dtype)
+        return fista(program, options)
+
+    monkeypatch.setattr(solving, "fista", watch)
+    program = two_layer.program(instance(), activation="gated")
+    loose, tight = solve(program, method="fista", tol=1e-3), solve(program, method="fista", tol=1e-7)
+    assert seen == [torch.float32, torch.float64]
+    assert loose.status == tight.status == "solved"
+    assert loose.certificate.gap <= 1e-3  # the judge's, in float64
+    assert abs(loose.value - tight.value) <= 1e-3 * tight.value
+
+
+def test_a_warm_interior_path_needs_fewer_steps_and_ends_at_the_same_values():
+    program = two_layer.program(instance(1, 60, 6), patterns=40, activation="gated")
+    betas = program.beta_max() * np.geomspace(0.5, 0.005, 6)
+    warm = solve_path(program, betas)
+    cold = [solve(program.with_beta(beta)) for beta in betas]
+    assert all(a.status == "solved" and a.method == "interior" for a in warm)
+    for a, b in zip(warm, cold):
+        assert abs(a.value - b.value) <= 2e-6 * b.value
+    assert sum(len(a.history) for a in warm[1:]) < sum(len(b.history) for b in cold[1:])
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,8 @@ def _interior_obstacle(program: Program, coned: bool) -> str:
     if not isinstance(program.gauge, GroupL2 if coned else GroupL2 | Frobenius):
         return f"the gauge {type(program.gauge).__name__} has no barrier here"
     if program.loss.name == "cross_entropy":
-        return "cross entropy couples the outputs"
+        alone = isinstance(program.gauge, GroupL2) and not program.gauge.free
+        return "" if alone else "cross entropy with these groups couples the outputs"
     if isinstance(program.gauge, Frobenius) and program.Y.shape[1] > 1 and program.loss.name != "squared":
         return f"Frobenius groups and the {program.loss.name} loss couple the outputs"
     return ""

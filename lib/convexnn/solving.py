@@ -28,6 +28,7 @@ from convexnn.solvers.contract import Callback, Options, Solver, graceful_interr
 from convexnn.solvers.fista import fista
 from convexnn.solvers.interior_cone import interior_cone
 from convexnn.solvers.interior_gated import interior_gated
+from convexnn.solvers.interior_softmax import interior_softmax
 from convexnn.types import Certificate, Point, Solution, SolveStatus, Step
 
 #: Share of the tolerance that a solver in float32 aims at; the rest is for rounding.
@@ -109,6 +110,8 @@ def solve_path(
 
 def _solver(name: str, program: Program) -> Solver:
     interior = interior_cone if name == "interior" and has_rows(program) else interior_gated
+    if program.loss.name == "cross_entropy":
+        interior = interior_softmax
     table: dict[str, Solver] = {"interior": interior, "fista": fista, "admm": admm}
     return table[name]
 

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from convexnn.solvers._box_least_squares import PairProducts
+from convexnn.numerics import CONE_TOL
+from convexnn.solvers._box_least_squares import PairProducts, SignedRows, box_least_squares
+
+#: A row of S X w may be negative by this multiple of |x| |w|.
+ROUNDING = CONE_TOL * 1e-3
 
 
 @dataclass(frozen=True)
@@ -34,3 +39,17 @@ class Geometry:
     def gather(self, lam: Tensor, pattern: Tensor) -> Tensor:
         """(A, d) X'S_g lambda_g."""
         return ((2 * self.D[pattern] - 1) * lam) @ self.X
+
+    def outside(self, w: Tensor, pattern: Tensor) -> Tensor:
+        """(A,) groups that leave their cone by more than rounding."""
+        scale = self.X.norm(dim=1) * w.norm(dim=1, keepdim=True)
+        return (self.rows(w, pattern) < -ROUNDING * scale).any(1)
+
+    def project(self, w: Tensor, pattern: Tensor, outside: Tensor) -> Tensor:
+        """w with the groups marked `outside` projected on their cones."""
+        some = torch.nonzero(outside).flatten()
+        if not len(some):
+            return w
+        w = w.clone()
+        w[some] = box_least_squares(w[some], SignedRows(self.X, 1 - 2 * self.D[pattern[some]]))[1]
+        return w

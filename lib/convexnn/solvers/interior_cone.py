@@ -26,11 +26,10 @@ from torch import Tensor
 
 from convexnn.cones import PatternCone
 from convexnn.gauges import GroupL2
-from convexnn.numerics import CONE_TOL
 from convexnn.operators import GatedOperator
 from convexnn.program import Program
 from convexnn.solvers._barrier_losses import BarrierLoss
-from convexnn.solvers._box_least_squares import PairProducts, SignedRows, box_least_squares
+from convexnn.solvers._box_least_squares import PairProducts
 from convexnn.solvers._cone_blocks import ConeBlocks
 from convexnn.solvers._gated_blocks import GatedBlocks
 from convexnn.solvers._geometry import Geometry
@@ -46,7 +45,6 @@ LAMBDA_START, THETA_START, MU_START = 0.9, 0.05, 0.3
 SMALLEST_GAP = 1e-3
 #: Groups are projected once the gap without projection is below this multiple of the tolerance.
 NEAR = 20.0
-ROUNDING = CONE_TOL * 1e-3
 #: Groups are left out between these relative gaps.
 DROP_BELOW, SETTLED = 6e-2, 1e-3
 #: A group was left out wrongly when the bounds are apart although the others agree to this share of the tolerance.
@@ -183,10 +181,10 @@ class ConeIterate:
             lower = program.dual_value(v)
             self.missed = away <= HOPELESS * self.tol and not self._rough() - lower <= self.tol * abs(self._rough())
         near = final or away <= NEAR * self.tol
-        outside = self._outside(cones.w) if near or away <= DROP_BELOW else None
+        outside = self.geometry.outside(cones.w, cones.pattern) if near or away <= DROP_BELOW else None
         if outside is None or (not near and bool(outside.any())):
             return Bounds(program.zeros(), program.Y if v is None else v, lam, float("inf"), lower)
-        Z = self._assemble(self._project(cones.w, outside))
+        Z = self._assemble(self.geometry.project(cones.w, cones.pattern, outside))
         return Bounds(Z, program.Y if v is None else v, lam, program.objective(Z), lower)
 
     def _rough(self) -> float:
@@ -209,21 +207,6 @@ class ConeIterate:
             plus, minus = (self.operator.signs[0] < 0) * P + self.loose, (self.operator.signs[0] > 0) * P + self.loose
             Z[plus, : len(x), 0], Z[plus, -1, 0], Z[minus, -1, 0] = x, bias, max(0.0, bias - b)
         return Z
-
-    def _outside(self, w: Tensor) -> Tensor:
-        """(A,) groups that leave their cone by more than rounding."""
-        scale = self.geometry.X.norm(dim=1) * w.norm(dim=1, keepdim=True)
-        return (self.geometry.rows(w, self.cones.pattern) < -ROUNDING * scale).any(1)
-
-    def _project(self, w: Tensor, outside: Tensor) -> Tensor:
-        """The groups marked `outside` projected on their cones."""
-        if not bool(outside.any()):
-            return w
-        some = torch.nonzero(outside).flatten()
-        w = w.clone()
-        signs = 1 - 2 * self.geometry.D[self.cones.pattern[some]]
-        w[some] = box_least_squares(w[some], SignedRows(self.geometry.X, signs))[1]
-        return w
 
 
 def _cancelling(operator: GatedOperator) -> Tensor:
