@@ -55,8 +55,8 @@ notebooks: env ## write the committed .ipynb references from notebooks/*.py, wit
 	@$(PY) -m convexnn reference $(NB) $(AT_ONCE)
 	@mkdir -p docs/figures && cp results/quick/01_two_layer/figures/dual_function.png docs/figures/
 
-bench: env ## tables against other solvers: TABLE=gated, cone, network or certificates, ARGS="--size S"
-	@$(PY) -m benchmarks $(or $(TABLE),gated) $(ARGS)
+bench: env ## goals against stored measurements; TABLE=gated, cone, first-order, network or certificates measures one
+	@$(PY) -m benchmarks $(or $(TABLE),goals) $(ARGS)
 
 lab: env ## JupyterLab on notebooks/, each .py paired with its .ipynb
 	@$(PY) -m jupyterlab --JupytextConfiguration.formats=ipynb,py:percent notebooks

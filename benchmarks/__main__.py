@@ -1,4 +1,4 @@
-"""One command a table:  python -m benchmarks gated | cone | network | certificates | tables.
+"""One command a table:  python -m benchmarks gated | cone | first-order | network | certificates | tables | goals.
 
 Results go to benchmarks/results/ as JSON with a Markdown table; a run replaces the rows it measures and keeps the rest.
 """
@@ -11,6 +11,8 @@ from pathlib import Path
 import click
 
 from benchmarks.comparing import compare
+from benchmarks.first_order import first_order
+from benchmarks.goals import NOTE, scoreboard, stored
 from benchmarks.instances import SHARES, SIZES, Instance, Kind
 from benchmarks.machine import facts, one_thread
 from benchmarks.storing import RESULTS, keep, markdown
@@ -97,6 +99,26 @@ def prove(budget: float, only: tuple[str, ...], results: Path) -> None:
     for row in certificates(budget, only):
         click.echo(f"{row['instance']}: gap {row['gap']:.1e} in {row['cpu_s']:.3g} CPU s, {row['method']}")
         keep("certificates", [row], facts("cpu"), results)
+
+
+@main.command(name="first-order", help="A float32 step of the accelerated gradient against its two matrix products.")
+@_sizes(("M", "L", "XL"))
+@click.option("--share", default=0.01, show_default=True)
+@device
+@results
+def steps(size: tuple[str, ...], share: float, device: str, results: Path) -> None:
+    there = resolve_device(device).type
+    for row in first_order(size, share, there):
+        click.echo(f"{row['instance']}: {row['step_s'] / row['floor_s']:.2f} times its two products, {row['status']}")
+        keep("first_order", [row], facts(there), results)
+
+
+@main.command(help="What was to be reached and what the stored measurements say; writes goals.md.")
+@results
+def goals(results: Path) -> None:
+    table = scoreboard(stored(results))
+    (results / "goals.md").write_text(f"# Goals\n\n{table}\n\n{NOTE}\n", encoding="utf-8")
+    click.echo(table)
 
 
 @main.command(help="Write the Markdown tables again from the JSON files.")

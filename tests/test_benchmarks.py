@@ -11,7 +11,7 @@ from click.testing import CliRunner
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import comparing, storing, training  # noqa: E402
+from benchmarks import comparing, goals, storing, training  # noqa: E402
 from benchmarks.__main__ import main  # noqa: E402
 from benchmarks.instances import Instance, network_data  # noqa: E402
 from benchmarks.judging import judge  # noqa: E402
@@ -132,3 +132,42 @@ def test_an_instance_is_the_same_every_time():
     first, second = (arrays(Instance("cone", "tiny", 0.1, seed=3).build()) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(first, second))
     assert network_data(20, 3, 0.1).beta == network_data(20, 3, 0.1).beta
+
+
+# ---- goals ---------------------------------------------------------------------------------------------------------
+
+
+def program_rows(peers, own=1.0):
+    rows = [{"instance": "i", "contender": "interior", "status": "reached", "cpu_s": own, "certified_cpu_s": own}]
+    return {"gated": rows + [{"instance": "i", "contender": f"peer {k}", **peer} for k, peer in enumerate(peers)]}
+
+
+@pytest.mark.parametrize(
+    ("peers", "verdict"),
+    [
+        ([{"status": "reached", "cpu_s": 2.0, "certified_cpu_s": 30.0}], True),
+        ([{"status": "reached", "cpu_s": 2.0, "certified_cpu_s": 20.0}], False),
+        ([{"status": "reached", "cpu_s": 2.0, "limit_s": 30.0}], True),  # waited 30 s for a proof that did not come
+        ([{"status": "limit", "limit_s": 20.0}], None),  # not waited for long enough to say
+        ([{"status": "limit", "limit_s": 60.0}, {"status": "reached", "cpu_s": 2.0, "certified_cpu_s": 3.0}], False),
+        ([{"status": "skipped"}, {"status": "failed"}], None),
+    ],
+)
+def test_a_ratio_counts_the_peer_that_proves_itself_first_or_the_time_waited_for_one(peers, verdict):
+    assert goals.faster("gated", "i", 25)(program_rows(peers))[1] is verdict
+
+
+def test_an_own_run_that_missed_is_no_ratio():
+    tables = program_rows([{"status": "reached", "cpu_s": 2.0, "certified_cpu_s": 30.0}])
+    tables["gated"][0]["status"] = "missed"
+    assert goals.faster("gated", "i", 25)(tables) == goals.UNMEASURED
+
+
+def test_every_goal_is_a_row_and_without_measurements_nothing_is_reached():
+    assert len(goals.scoreboard({}).splitlines()) == 2 + len(goals.GOALS)
+    assert "| reached |" not in goals.scoreboard({})
+
+
+def test_the_stored_scoreboard_is_that_of_the_stored_measurements():
+    board = (goals.RESULTS / "goals.md").read_text(encoding="utf-8")
+    assert goals.scoreboard(goals.stored()) in board
