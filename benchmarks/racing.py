@@ -68,7 +68,7 @@ def _answer(here: Connection, setting: float, left: float) -> tuple[Run, float]:
         if not here.poll(START_S) or here.recv() != "ready":
             return Run(setting, error="failed: not ready in time"), left
         while len(times) < (REPEATS if not times or times[0][0] < SHORT_S else 1):
-            if not here.poll(max(left, 0.0)):
+            if left <= 0 or not here.poll(left):
                 if times:
                     break
                 return Run(setting, wall_s=left, error=f"not finished in {max(left, 0.0):.3g} s"), 0.0
