@@ -17,7 +17,7 @@ import torch
 from scipy.linalg import get_blas_funcs, get_lapack_funcs
 from torch import Tensor
 
-from convexnn.numerics import product
+from convexnn.numerics import has_blas, product
 
 #: Rows of a strip, and the largest share of n that a block of columns of D may have.
 STRIP, SHARE = 128, 8
@@ -31,7 +31,7 @@ class Breakdown(ArithmeticError):
 
 def add_gram(M: Tensor, Z: Tensor, alpha: float = 1.0) -> None:
     """Lower triangle of M += alpha Z Z', Z (n, k)."""
-    if M.device.type != "cpu":
+    if not has_blas(M):
         M.addmm_(Z, Z.T, alpha=alpha)
         return
     by_columns = Z.T.is_contiguous()
@@ -43,7 +43,7 @@ def add_gram(M: Tensor, Z: Tensor, alpha: float = 1.0) -> None:
 def add_gated_gram(M: Tensor, X: Tensor, D: Tensor, weight: Tensor) -> None:
     """Lower triangle of M += (X X') * (D diag(weight) D'), X (n, d), D (n, P), weight (P,) >= 0."""
     n, root = len(X), weight.sqrt()
-    on_cpu = M.device.type == "cpu"
+    on_cpu = has_blas(M)
     strip = max(STRIP, n // 20) if on_cpu else n
     width = max(STRIP // 2, n // SHARE) if on_cpu else max(1, len(weight))
     for start in range(0, n, strip):
@@ -76,7 +76,7 @@ def cholesky_solver(form: Callable[[], Tensor]) -> Callable[[Tensor], Tensor]:
 
 def _factored(M: Tensor) -> Callable[[Tensor], Tensor] | None:
     """The solver of one matrix, or None where it is not positive definite."""
-    if M.device.type != "cpu":
+    if not has_blas(M):
         factor, failed = torch.linalg.cholesky_ex(M)
         if int(failed) or not bool(torch.isfinite(factor.diagonal()).all()):
             return None
