@@ -21,6 +21,8 @@ Source: solver notes of this project, sections 3.1 to 3.3.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -47,6 +49,8 @@ SMALLEST_GAP = 1e-3
 NEAR = 20.0
 #: Groups are left out between these relative gaps.
 DROP_BELOW, SETTLED = 6e-2, 1e-3
+#: A looser tolerance costs more: many groups would have to be projected, while few steps bring them inside.
+LOOSEST = 1e-4
 #: A group was left out wrongly when the bounds are apart although the others agree to this share of the tolerance.
 HOPELESS = 0.1
 
@@ -57,7 +61,7 @@ def interior_cone(program: Program, options: Options) -> Point:
     Raises ValueError for another operator, cone, gauge or loss. A warm start is not used.
     """
     _check(program)
-    recorder = Recorder(program, options)
+    recorder = Recorder(program, replace(options, tol=min(options.tol, LOOSEST)))
     parts = []
     for k, part in enumerate(columns(program)):
         best, drop = at_zero(part), True
