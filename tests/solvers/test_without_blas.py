@@ -22,9 +22,10 @@ def programs():
         )
 
 
-@pytest.mark.parametrize(
-    ("name", "program"), list(programs()), ids=lambda value: value if isinstance(value, str) else ""
-)
+CASES = dict(programs())
+
+
+@pytest.mark.parametrize("name", CASES)
 def test_torch_alone_gives_the_same_certified_value(name, monkeypatch):
     program = CASES[name]
     with_blas = solve(program, tol=1e-7, device="cpu")
