@@ -76,7 +76,7 @@ def is_complete(X: Array, D: BoolArray) -> bool:
     alive = X.any(axis=1)
     if not alive.any():
         return bool(D.all() and D.shape[1] == 1)
-    if not D[~alive].all() or len(first_occurrences(D)) < D.shape[1]:
+    if len(first_occurrences(D)) < D.shape[1]:
         return False
     try:
         gates = gates_of(X, D)

@@ -158,3 +158,18 @@ def test_the_direction_of_a_bound_attains_its_lower_end():
         assert np.isclose(np.linalg.norm(bound.direction), 1)
         assert np.isclose(phi(X, v, bound.direction[None])[0], bound.lower, rtol=1e-10)
         assert bound.lower <= bound.upper
+
+
+def test_the_margin_covers_merged_rows_and_rounding():
+    rng = np.random.default_rng(0)
+    X, v = gaussian(5, 12, 3)
+    X = np.vstack([X, X + 3e-11 * rng.standard_normal(X.shape)])
+    v = np.concatenate([v, rng.standard_normal(12)])
+    Z = zonotopes(X, v)
+    size = (np.abs(v) * np.linalg.norm(X, axis=1)).sum()
+    U = rng.standard_normal((500, 3))
+    U /= np.linalg.norm(U, axis=1, keepdims=True)
+    lost = np.abs(Z.value(U @ Z.basis.T) - phi(X, v, U)).max()
+    assert len(Z.plus) + len(Z.minus) == 12
+    assert 0 < lost <= Z.margin() <= 1e-9 * size
+    assert zonotopes(X[:12], v[:12]).margin() >= 1e-15 * size
