@@ -28,8 +28,9 @@ def test_levels_outside_the_domain_and_pulls_beyond_beta_are_cut(loss, activatio
     for column in (0, 1):
         v = 1e-6 * data.y
         v[:, column] = factor * data.y[:, column]
-        exact = with_witness(monkeypatch, program, v)
-        assert_proved(data, program, exact, loss, 2 if activation == "relu" else 1)
+        for beta in (data.beta, 1e3):  # with the second one only the domain is in the way
+            exact = with_witness(monkeypatch, program.with_beta(beta), v)
+            assert_proved(replace(data, beta=beta), program, exact, loss, 2 if activation == "relu" else 1)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -63,10 +64,12 @@ def test_multipliers_that_cancel_are_known_to_rounding_only(seed):
     rng = np.random.default_rng(seed)
     X, y = rng.standard_normal((10, 2)), rng.standard_normal(10)
     D = (np.arange(10) % 2 == 0)[:, None]
-    program = two_layer.program(Data(X, y, 1e-7), patterns=D)
+    program = two_layer.program(Data(X, y, 1e-9), patterns=D)
     G = np.where(D, 1.0, -1.0) * X
     nu, miss = nnls(np.vstack([G.T, np.ones(10)]), np.array([0.0, 0.0, 1.0]))
     assert miss < 1e-12, "the pattern has a cell after all"
     lam = np.stack([nnls(G.T, -s * (X * D).T @ y)[0] + 1e8 * nu for s in (1.0, -1.0)])[:, :, None]
     point = Point(program.zeros().numpy(), y[:, None], lam)
-    assert certify(program, point).lower <= certify_exactly(program, point).lower + 1e-15
+    for beta in 10.0 ** np.arange(-12, -5):
+        there = program.with_beta(float(beta))
+        assert certify(there, point).lower <= certify_exactly(there, point).lower
