@@ -76,15 +76,32 @@ def test_a_bad_point_gets_a_wide_but_valid_interval():
         assert bounds.lower <= optimum <= bounds.upper
 
 
-def test_completeness_is_proved_in_general_position_only_and_one_missing_pattern_breaks_it():
+@pytest.mark.parametrize("kind", ["general position", "a row twice", "a zero row", "rank two", "three lines meet"])
+def test_completeness_is_proved_and_one_missing_pattern_breaks_it(kind):
     X = instance(3, 7, 3).X
+    X = {
+        "general position": X,
+        "a row twice": np.vstack([X, -2 * X[:1]]),
+        "a zero row": np.vstack([X, np.zeros((1, 3))]),
+        "rank two": np.round(X[:, :2] * 8) @ np.array([[1.0, 2.0, 0.0], [0.0, 1.0, 1.0]]),
+        "three lines meet": np.array([[i, j, 1 - i - j] for i in range(-1, 2) for j in range(-1, 2)], dtype=float),
+    }[kind]
     D = enumerate_patterns(X)
-    D = D[:, D.any(0)]
+    seen = D[:, D[X.any(axis=1)].any(0)]
     assert is_complete(X, D)
-    assert not is_complete(X, D[:, 1:])
-    assert not is_complete(X, np.hstack([D[:, 1:], D[:, 1:2]]))
-    tied = np.vstack([X, X[:1]])
-    assert not is_complete(tied, enumerate_patterns(tied))
+    assert is_complete(X, seen)
+    for k in range(0, seen.shape[1], 5):
+        assert not is_complete(X, np.delete(seen, k, axis=1))
+    assert not is_complete(X, np.hstack([seen[:, 1:], seen[:, 1:2]]))
+    assert not is_complete(X, np.hstack([seen[:, 1:], ~seen[:, :1]]))
+
+
+def test_zero_data_have_one_pattern():
+    assert is_complete(np.zeros((3, 2)), np.ones((3, 1), bool))
+    assert not is_complete(np.zeros((3, 2)), np.zeros((3, 1), bool))
+    assert not is_complete(
+        np.vstack([np.eye(2), np.zeros(2)]), np.array([[1, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 0]]) > 0
+    )
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,10 @@ class Operator(ABC):
         """(G,) the sign with which each group enters the predictions; +1 unless the operator has families."""
         return self.like.new_ones(self.domain[0])
 
+    def block_size(self) -> float:
+        """An upper bound on max_g |A_g|_F for one output; what rounding errors of A_g'v are measured by."""
+        return 1.1 * self.norm() * self.domain[1] ** 0.5
+
     def norm(self, iterations: int = 30, seed: int = 0) -> float:
         """The largest singular value of A by Lanczos on A A' (a lower estimate; callers keep a margin).
 
@@ -142,6 +146,9 @@ class GatedOperator(Operator):
         """(G,) the sign of each group's family."""
         return torch.tensor(self.signs, device=self.X.device, dtype=self.X.dtype).repeat_interleave(self.D.shape[1])
 
+    def block_size(self) -> float:
+        return float(self.X.norm())
+
     def _chunks(self) -> Iterator[slice]:
         room = min(CHUNK_BYTES, CACHE_BYTES) if self.X.device.type == "cpu" else CHUNK_BYTES
         size = max(1, room // (self.X.element_size() * self.X.shape[0] * self.c))
@@ -211,6 +218,9 @@ class MatrixOperator(Operator):
     @property
     def like(self) -> Tensor:
         return self.E
+
+    def block_size(self) -> float:
+        return float(self.E.flatten(1).norm(dim=1).max()) if len(self.E) else 0.0
 
     def forward(self, Z: Tensor) -> Tensor:
         return torch.einsum("gnp,gpc->nc", self.E, Z)

@@ -49,18 +49,24 @@ def count_patterns(n: int | Array, r: int | None = None) -> int:
 
 @dataclass(frozen=True)
 class _Lines:
-    """The distinct lines among the rows of X, in coordinates of its row space."""
+    """The distinct lines among the rows of X, in coordinates of its row space where the rows are well spread.
+
+    Patterns do not change when X is multiplied by an invertible matrix from the right, the numerics of vertices do:
+    columns are brought to one length, then the rows to orthonormal columns.
+    """
 
     rows: Array  # (m, r) unit rows, pairwise not parallel
     index: np.ndarray  # (n,) which line a row lies on, -1 for a zero row
     orientation: Array  # (n,) +1 or -1, 0 for a zero row
-    basis: Array  # (r, d) orthonormal; u = basis.T @ z
+    lift: Array  # (r, d); u = lift.T @ z
 
 
 def _lines(X: Array) -> _Lines:
     check_finite(X=X)
     if X.ndim != 2 or 0 in X.shape:
         raise ValueError(f"X has shape {X.shape}; pass a matrix with at least one row and one column")
+    lengths = np.linalg.norm(X, axis=0)
+    X = X / np.where(lengths > 0, lengths, 1.0)
     norms = np.linalg.norm(X, axis=1)
     alive = np.flatnonzero(norms > TIE_TOL * norms.max(initial=0.0)) if norms.max() > 0 else np.array([], dtype=int)
     index, orientation = np.full(len(X), -1), np.zeros(len(X))
@@ -82,7 +88,11 @@ def _lines(X: Array) -> _Lines:
         line = equal[0] if equal else len(keep) - 1
         index[alive[k]] = line
         orientation[alive[k]] = np.sign(reduced[keep[line]] @ z)
-    return _Lines(reduced[keep], index, orientation, basis)
+    _, s, Wt = np.linalg.svd(reduced[keep], full_matrices=False)
+    spread = Wt.T / np.maximum(s, TIE_TOL * s[0])
+    rows = reduced[keep] @ spread
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return _Lines(rows, index, orientation, spread.T @ basis / np.where(lengths > 0, lengths, 1.0))
 
 
 @overload
@@ -113,7 +123,10 @@ def enumerate_patterns(
     D = full.T > 0
     order = np.lexsort(D[::-1])
     D = np.ascontiguousarray(D[:, order])
-    return (D, gates[order] @ lines.basis) if return_gates else D
+    if not return_gates:
+        return D
+    H = gates[order] @ lines.lift
+    return D, H / np.maximum(np.linalg.norm(H, axis=1, keepdims=True), 1e-300)
 
 
 def _cells(Z: Array) -> tuple[Array, Array]:
@@ -175,7 +188,7 @@ def _cells_at(Z: Array, q: Array, tied: np.ndarray) -> tuple[Array, Array]:
         steps = np.linalg.lstsq(local, inner.T, rcond=None)[0].T
     else:
         _, s, Vt = np.linalg.svd(local, full_matrices=False)
-        basis = Vt[s > 1e-9 * s[0]]
+        basis = Vt[: r - 1][s[: r - 1] > 1e-9 * s[0]]  # they vanish at q: their rank is below r
         inner, points = _cells(local @ basis.T)
         steps = points @ basis
     outer = Z @ q

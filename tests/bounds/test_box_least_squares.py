@@ -79,3 +79,19 @@ def test_problems_given_up_are_above_the_threshold_and_the_others_are_exact():
     level = float(exact.median()) + 1e-3
     hasty = box_least_squares(w, B, ones, enough=level, give_up=True)[1].norm(dim=1)
     assert bool(((hasty > level) == (exact > level)).all())
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_thousand_boxes_agree_with_an_active_set_solver(seed):
+    """Seen to fail at seed 0, problem 860: predictor and corrector went in circles, 1e-4 above the distance."""
+    rng = np.random.default_rng(seed)
+    K, m, r = 1000, 7, 3
+    B, w = rng.standard_normal((K, m, r)), 2 * rng.standard_normal((K, r))
+    w[:100] = 0.0
+    w[100:200] = np.einsum("kmr,km->kr", B[100:200], rng.uniform(0.1, 0.9, (100, m)))
+    B[200:300, -1] = B[200:300, 0]
+    B[300:400, 0] = 0.0
+    u = box_least_squares(torch.tensor(w), torch.tensor(B), torch.ones(m, dtype=torch.float64))[1].norm(dim=1)
+    exact = np.array([np.sqrt(2 * lsq_linear(b.T, x, (0, 1), method="bvls", tol=1e-14).cost) for b, x in zip(B, w)])
+    size = np.maximum(np.linalg.norm(w, axis=1), 0.05 * np.linalg.norm(B, axis=2).sum(1))
+    assert (np.abs(u.numpy() - exact) <= 1e-8 * size).all()

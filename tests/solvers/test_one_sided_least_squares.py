@@ -110,3 +110,12 @@ def test_every_iterate_is_an_upper_bound():
     for iterations in (1, 2, 4, 8):
         u = box_least_squares(t(w), DenseRows(t(B)), iterations=iterations)[1]
         assert (u.norm(dim=1).numpy() >= least - 1e-12).all()
+
+
+def test_no_problem_of_a_thousand_goes_in_circles():
+    rng = np.random.default_rng(0)
+    B, w = rng.standard_normal((1000, 7, 3)), 2 * rng.standard_normal((1000, 3))  # number 860 used to stall
+    rest = box_least_squares(t(w), DenseRows(t(B)))[1].norm(dim=1).numpy()
+    for k in (860, *range(0, 1000, 97)):
+        best = lsq_linear(B[k].T, w[k], bounds=(0, np.inf), method="bvls", tol=1e-14)
+        assert abs(rest[k] - np.linalg.norm(B[k].T @ best.x - w[k])) <= 1e-8

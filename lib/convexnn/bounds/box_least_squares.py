@@ -20,6 +20,9 @@ from torch import Tensor
 
 #: An infinite bound is this number: its multiplier and everything divided by it vanish.
 FAR = 1e30
+#: A product below the first share of the mean makes the next step aim at the second share of it, without a corrector:
+#: the plain predictor-corrector goes in circles on one problem in ten thousand.
+CENTRED, RECENTRE = 1e-2, 0.3
 
 
 @dataclass
@@ -131,7 +134,10 @@ def _step(s: _State, B: Tensor, flat: Tensor | None, c: Tensor) -> tuple[_State,
     mu = ((s.t * s.al).sum(1) + (room * s.ga).sum(1)) / m
     after = ((s.t + a * dt) * (s.al + a * dal)).sum(1) + ((room - a * dt) * (s.ga + a * dga)).sum(1)
     target = ((after / m / mu.clamp(min=1e-300)).clamp(0.0, 1.0) ** 3 * mu)[:, None]
-    low, high = (target - dt * dal) / s.t, (target + dt * dga) / room
+    poor = _smallest(s, room)[:, None] < CENTRED * mu[:, None]
+    target = torch.where(poor, torch.maximum(target, RECENTRE * mu[:, None]), target)
+    second = torch.where(poor, 0.0, a) * dt
+    low, high = (target - second * dal) / s.t, (target + second * dga) / room
     du, dt = move(base + low - high)
     dal, dga = low - s.al - down * dt, high - s.ga + up * dt
     a = 0.995 * _longest(s, room, dt, dal, dga)
@@ -141,6 +147,11 @@ def _step(s: _State, B: Tensor, flat: Tensor | None, c: Tensor) -> tuple[_State,
         du, dt, dal, dga = (torch.where(good[:, None], x, torch.zeros_like(x)) for x in (du, dt, dal, dga))
     a = a[:, None]
     return _State(s.t + a * dt, s.al + a * dal, s.ga + a * dga, s.u + a * du, s.where), good, mu
+
+
+def _smallest(s: _State, room: Tensor) -> Tensor:
+    """The smallest product of a distance and its multiplier."""
+    return torch.minimum(s.t * s.al, torch.where(s.ga > 0, room * s.ga, torch.inf)).amin(1)
 
 
 def _longest(s: _State, room: Tensor, dt: Tensor, dal: Tensor, dga: Tensor) -> Tensor:

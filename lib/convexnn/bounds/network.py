@@ -226,7 +226,8 @@ def _lifted(task: Task, v: Array, seconds: float, tol: float, value: float) -> N
     if not np.isfinite(state.lower):
         return _zero(task)
     lost = float(np.abs(state.v) @ np.linalg.norm(task.X - reduced.X @ basis, axis=1))
-    uppers = [upper * (1 + 1e-11) + lost for upper in state.uppers]
+    room = [lost + Z.margin() for Z in _sides(task.X, state.v)]  # p and Q are sums that may cancel
+    uppers = [upper * (1 + 1e-11) + extra for upper, extra in zip(state.uppers, room)]
     closed = np.isfinite(value) and state.lower >= value - tol * max(1.0, abs(value))
     text = f"lifted partition, {len(state.blocks):,} blocks"
     return _bound(task, state.v, (uppers[0], uppers[1]), text, 0 if closed else len(state.blocks), closed)

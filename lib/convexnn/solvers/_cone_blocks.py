@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 
 from convexnn.numerics import product
-from convexnn.operators import CHUNK_BYTES
 from convexnn.solvers._geometry import Geometry
 from convexnn.solvers._path_following import Blocks
 from convexnn.solvers._second_order_cone import Cone2, Scaling
@@ -151,7 +150,7 @@ class ConeBlocks(Blocks):
             complete, matters = True, torch.ones_like(matters)
         X = root[:, None] * g.X
         exact, others = torch.nonzero(matters).flatten(), ~matters
-        size = max(1, CHUNK_BYTES // (8 * g.X.numel()))
+        size = max(1, len(X) // X.shape[1])  # columns for an n x n array
         for part in exact.split(size) if len(exact) else ():
             R = batched_cholesky(inverse[part])
             Z = product(R.mT.reshape(-1, X.shape[1]), X.T).reshape(len(part), X.shape[1], len(X))

@@ -72,5 +72,5 @@ class LeftOut:
             found[some], rest = box_least_squares(Q[some], rows, enough=(1 - MARGIN) * beta)
             sizes[some] = rest.norm(dim=1)
         lam[self.groups] = found[:, :, None]
-        shorter = min(1.0, beta / float(sizes.max()))
+        shorter = min(1.0, beta / max(float(sizes.max()), 1e-300))
         return v * shorter, lam * shorter

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from convexnn.numerics import has_blas, product
 
-#: Rows of a strip, and the largest share of n that a block of columns of D may have.
-STRIP, SHARE = 128, 8
+#: A strip has n/8 rows within these limits, a block of columns of D n/8 columns but at least so many.
+STRIP_ROWS, SHARE, COLUMNS = (32, 256), 8, 64
 #: Added to the diagonal where rounding spoilt a factor: these multiples of its largest entry, one after the other.
 JITTERS = (0.0, 1e-15, 1e-14, 1e-13, 1e-12, 1e-11, 1e-10, 1e-9)
 
@@ -44,8 +44,8 @@ def add_gated_gram(M: Tensor, X: Tensor, D: Tensor, weight: Tensor) -> None:
     """Lower triangle of M += (X X') * (D diag(weight) D'), X (n, d), D (n, P), weight (P,) >= 0."""
     n, root = len(X), weight.sqrt()
     on_cpu = has_blas(M)
-    strip = max(STRIP, n // 20) if on_cpu else n
-    width = max(STRIP // 2, n // SHARE) if on_cpu else max(1, len(weight))
+    strip = min(STRIP_ROWS[1], max(STRIP_ROWS[0], n // SHARE)) if on_cpu else n
+    width = max(COLUMNS, n // SHARE) if on_cpu else max(1, len(weight))
     for start in range(0, n, strip):
         end = min(n, start + strip)
         T = M.new_zeros(end - start, end)
