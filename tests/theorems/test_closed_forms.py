@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from geometry_data import SPIKES, orthonormal_rows
 
-from convexnn import Data, solve
+from convexnn import Data, certify, solve
 from convexnn.theorems import two_layer
 from convexnn.theorems._closed_forms import huber, one_hot, orthogonal, rank_one, whitened
+from convexnn.theorems._encoding import encode
 from convexnn.theorems._spike_free import one_pattern_program
 
 
@@ -50,3 +51,58 @@ def test_closed_forms_refuse_data_of_other_classes():
         one_hot(Data(SPIKES["whitened"][0], np.full((3, 2), 0.5), 0.1))
     with pytest.raises(ValueError, match="one output"):
         whitened(Data(SPIKES["whitened"][0], np.eye(3), 0.1))
+
+
+def instance(form: str, seed: int, beta: float) -> Data:
+    """A random member of the class of `form`, of random size."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 6))
+    rows, y = orthonormal_rows(seed, n, n + 2), rng.standard_normal(n) * 3
+    if form == "whitened":
+        return Data(rows, y, beta)
+    if form == "orthogonal":
+        return Data(rows * np.exp(rng.standard_normal((n, 1))), y, beta)
+    if form == "one_hot":
+        return Data(rows, np.eye(3)[rng.integers(3, size=n)], beta)
+    return Data(np.outer(rng.standard_normal(n), rng.standard_normal(4)), y, beta)
+
+
+FORMS = {"whitened": whitened, "orthogonal": orthogonal, "one_hot": one_hot, "rank_one": rank_one}
+
+
+@pytest.mark.parametrize("beta", [0.05, 1.0])
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("form", FORMS)
+def test_the_judge_certifies_closed_forms_on_random_members_of_their_class(form, seed, beta):
+    data = instance(form, seed, beta)
+    found = FORMS[form](data)
+    program = two_layer.program(data)
+    certificate = certify(program, encode(data, found.network, program))
+    assert certificate.scope == "network"
+    assert certificate.gap <= 1e-9
+    assert certificate.upper == pytest.approx(found.value, abs=1e-9)
+    assert found.network.objective(data) == pytest.approx(found.value, abs=1e-9)
+
+
+def test_a_wrong_closed_form_is_not_certified():
+    data = instance("whitened", 0, 0.3)
+    wrong = whitened(Data(data.X, data.y, 0.31)).network
+    program = two_layer.program(data)
+    assert certify(program, encode(data, wrong, program)).gap > 1e-6
+
+
+@pytest.mark.parametrize("c", [np.array([1.0, -2.0, 0.0, 0.5]), np.array([1.0, 2.0, 3.0, 0.1])])
+def test_rank_one_is_two_soft_thresholds_by_hand(c):
+    """The features |a| (c)_+ and |a| (-c)_+ have disjoint supports, so the problem is two scalar ones."""
+    a, y, beta = np.array([3.0, 4.0]), np.array([2.0, -1.0, 5.0, 3.0]), 0.7
+    expected = 0.5 * float(y @ y)
+    for z in (5 * np.maximum(c, 0), 5 * np.maximum(-c, 0)):
+        if z.any():
+            expected -= 0.5 * max(abs(z @ y) - beta, 0.0) ** 2 / (z @ z)
+    assert rank_one(Data(np.outer(c, a), y, beta)).value == pytest.approx(expected, abs=1e-12)
+
+
+def test_zero_rows_are_predicted_as_zero():
+    A = np.vstack([SPIKES["orthogonal"][0], np.zeros((1, 5))])
+    data = Data(A, np.array([1.0, -1.0, 2.0, 3.0]), 0.2)
+    assert orthogonal(data).value == pytest.approx(solve(one_pattern_program(data), tol=1e-8).value, abs=1e-7)
