@@ -133,12 +133,23 @@ def test_a_study_certifies_the_theorem_in_one_call():
 
 def test_the_decision_regions_end_where_the_function_vanishes():
     data = on_a_line(8, 9, "hinge", 0.05)
-    network = geometry.recover(data, solve(geometry.program(data, loss="hinge")))
+    network = geometry.spline(data, geometry.program(data, loss="hinge"), geometry.by_master(data)[0])
     ends = sign_changes(network, np.ones(1), -3.0, 3.0)
     assert np.abs(network.predict(ends[:, None])).max() < 1e-12
     grid = np.linspace(-3, 3, 4001)
     signs = np.sign(network.predict(grid[:, None])[:, 0])
     assert len(ends) == (np.diff(signs[signs != 0]) != 0).sum()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("loss", ["squared", "logistic", "hinge", "squared_hinge"])
+def test_the_judge_certifies_the_master_of_every_loss_and_its_spline_has_that_value(loss, seed):
+    data = on_a_line(seed, 12, loss, 0.1)
+    program = geometry.program(data, loss=loss)
+    Z, v = geometry.by_master(data, loss)
+    certificate = certify(program, Z, witnesses=[v])
+    assert certificate.gap <= 1e-8
+    assert geometry.spline(data, program, Z).objective(data) == pytest.approx(certificate.upper, abs=1e-9)
 
 
 def test_the_operator_has_an_adjoint_and_its_normal_equations_are_solved(rng):

@@ -148,9 +148,13 @@ def _cells(A: Array, oracle: Literal["exact", "relaxed"] | BoolArray, X: Array, 
 
 
 def _same(A: Array, u: Array, other: Array) -> bool:
-    """Whether two neurons have the same activations up to scale."""
+    """Whether `other` has the activations of u up to scale, and not smaller ones.
+
+    Neurons that are active on few samples can be parallel and differ in strength: the stronger one is another neuron.
+    """
     one, two = np.maximum(A @ u, 0), np.maximum(A @ other, 0)
-    return bool(one @ two >= SAME * np.linalg.norm(one) * np.linalg.norm(two))
+    sizes = float(np.linalg.norm(one)), float(np.linalg.norm(two))
+    return bool(one @ two >= SAME * sizes[0] * sizes[1] and sizes[0] <= sizes[1] * (1 + 1e-9))
 
 
 def _dual(loss: Loss, v: Array, y: Array, beta: float, top: float) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import ConvexHull
 
 from convexnn.cones import PatternCone
 from convexnn.networks import TwoLayer
@@ -46,6 +47,13 @@ def directions(d: int, count: int = 240) -> Array:
     down = np.linspace(0, np.pi, count // 2)[:, None]
     parts = np.broadcast_arrays(np.sin(down) * np.cos(around), np.sin(down) * np.sin(around), np.cos(down))
     return np.asarray(np.stack(parts, axis=2))
+
+
+def hull(points: Array) -> Array:
+    """The corners, in order and closed, of the convex hull of points (T, 2) and their negatives."""
+    both = np.vstack([points, -points])
+    corners = both[ConvexHull(both).vertices]
+    return np.vstack([corners, corners[:1]])
 
 
 def one_sample_neurons(A: Array, bias: bool = False) -> Array:

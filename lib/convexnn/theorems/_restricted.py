@@ -4,7 +4,7 @@
     max over v       -L*(-v)   s.t.  |Phi'v| <= beta,  1'v = 0   (the equality, and c0, only with a free offset)
 
 Squared and squared hinge loss: the dual is the nearest point of a polyhedron, solved exactly as one non-negative least
-squares problem. Hinge: a linear program. Logistic: a smooth problem with bounds, then Newton steps on the support.
+squares problem. Hinge: a linear program. Logistic: Newton, each step a weighted lasso.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linprog, minimize
+from scipy.optimize import linprog
 
 from convexnn.losses import Loss, get_loss
 from convexnn.numerics import Array, check_choice, check_finite
@@ -21,6 +21,9 @@ from convexnn.theorems._extreme_points import nonnegative_fit
 
 #: The linear program's own tolerances; their defaults, 1e-7, would end up in the bound.
 EXACT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
+
+#: Newton steps of the logistic master; near the optimum each doubles the digits.
+NEWTON_STEPS = 60
 
 
 @dataclass(frozen=True)
@@ -59,12 +62,21 @@ def least_distance(target: Array, G: Array, h: Array) -> tuple[Array, Array]:
 
 
 def _squared(Phi: Array, y: Array, beta: float, offset: bool) -> Strengths:
-    """v is the point of {|Phi'v| <= beta, 1'v = 0} nearest to y; centring the columns takes the equality away."""
-    centre = (lambda z: z - z.mean(0)) if offset else (lambda z: z)
-    k, C = Phi.shape[1], centre(Phi)
-    v, lam = least_distance(centre(y), np.vstack([-C.T, C.T]), np.full(2 * k, -beta))
-    a = lam[:k] - lam[k:]
-    return Strengths(a, float((y - Phi @ a).mean()) if offset else 0.0, v)
+    """v is the point of {|Phi'v| <= beta, 1'v = 0} nearest to y."""
+    e = np.ones(len(y)) / np.sqrt(len(y)) if offset else None
+    a, c = _lasso(Phi, y, beta, e)
+    c0 = c / np.sqrt(len(y)) if offset else 0.0
+    return Strengths(a, c0, y - Phi @ a - c0)
+
+
+def _lasso(Phi: Array, y: Array, beta: float, e: Array | None) -> tuple[Array, float]:
+    """argmin 1/2 |Phi a + c e - y|^2 + beta |a|_1 for a unit vector e whose weight c is free; taking e out of every
+    column takes the equality e'v = 0 out of the dual."""
+    k = Phi.shape[1]
+    C, target = (Phi, y) if e is None else (Phi - np.outer(e, e @ Phi), y - e * float(e @ y))
+    _, lam = least_distance(target, np.vstack([-C.T, C.T]), np.full(2 * k, -beta))
+    a = np.asarray(lam[:k] - lam[k:])
+    return a, 0.0 if e is None else float(e @ (y - Phi @ a))
 
 
 def _squared_hinge(Phi: Array, y: Array, beta: float, offset: bool) -> Strengths:
@@ -93,57 +105,31 @@ def _hinge(Phi: Array, y: Array, beta: float, offset: bool) -> Strengths:
 
 
 def _logistic(Phi: Array, y: Array, beta: float, offset: bool) -> Strengths:
-    """a = p - q with p, q >= 0 makes the penalty linear; Newton on the support takes the last digits."""
-    n, k = Phi.shape
-    columns = np.hstack([Phi, np.ones((n, 1 if offset else 0))])
-    m = columns.shape[1]
-    if m == 0:
-        return Strengths(np.zeros(0), 0.0, _logistic_parts(0 * y, y)[1])
-    price = np.concatenate([np.full(k, beta), np.zeros(m - k)])
+    """Newton: the quadratic model at the current fit is a weighted lasso, solved exactly; halving keeps the descent."""
+    a, c0 = np.zeros(Phi.shape[1]), 0.0
 
-    def both(x: Array) -> tuple[float, Array]:
-        value, v = _logistic_parts(columns @ (x[:m] - x[m:]), y)
-        g = -columns.T @ v
-        return value + float(price @ (x[:m] + x[m:])), np.concatenate([price + g, price - g])
+    def value(a: Array, c0: float) -> float:
+        return float(np.logaddexp(0, -y * (Phi @ a + c0)).sum() + beta * np.abs(a).sum())
 
-    options = {"maxiter": 5000, "maxfun": 20000, "ftol": 1e-15, "gtol": 1e-10, "maxcor": 50}
-    found = minimize(both, np.zeros(2 * m), jac=True, method="L-BFGS-B", bounds=[(0, None)] * 2 * m, options=options)
-    w = _newton(columns, y, price, found.x[:m] - found.x[m:], k)
-    return Strengths(w[:k], float(w[k]) if offset else 0.0, _logistic_parts(columns @ w, y)[1])
-
-
-def _logistic_parts(f: Array, y: Array) -> tuple[float, Array]:
-    """sum log(1 + exp(-y f)) and v = -grad = y / (1 + exp(y f))."""
-    m = y * f
-    return float(np.logaddexp(0, -m).sum()), np.asarray(y * np.exp(-np.logaddexp(0, m)))
-
-
-def _newton(columns: Array, y: Array, price: Array, w: Array, k: int, steps: int = 30) -> Array:
-    """Newton steps with halving on the support and signs of w; a weight that would change sign ends them."""
-    small = np.abs(w[:k]) <= 1e-7 * max(1.0, float(np.abs(w).max(initial=0.0)))
-    w = np.append(np.where(small, 0.0, w[:k]), w[k:])
-    live = np.append(~small, np.ones(len(w) - k, dtype=bool))
-    sign, S = np.sign(w[live]), columns[:, live]
-
-    def value(x: Array) -> float:
-        return _logistic_parts(S @ x, y)[0] + float(price[live] @ np.abs(x))
-
-    x = w[live]
-    for _ in range(steps if live.any() else 0):
-        v = _logistic_parts(S @ x, y)[1]
-        curvature = np.abs(v) * (1 - np.abs(v))
-        g = price[live] * np.where(price[live] > 0, sign, 0) - S.T @ v
-        step = np.linalg.lstsq(S.T @ (curvature[:, None] * S), g, rcond=1e-13)[0]
+    for _ in range(NEWTON_STEPS):
+        f, now = Phi @ a + c0, value(a, c0)
+        v = _logistic_pull(f, y)
+        root = np.sqrt(np.maximum(np.abs(v) * (1 - np.abs(v)), 1e-14))
+        size = float(np.linalg.norm(root))
+        goal, c = _lasso(root[:, None] * Phi, root * f + v / root, beta, root / size if offset else None)
+        step, rise = goal - a, c / size - c0 if offset else 0.0
         t = 1.0
-        while t > 1e-8 and value(x - t * step) > value(x):
+        while t > 1e-8 and value(a + t * step, c0 + t * rise) > now + 1e-14 * max(1.0, now):
             t /= 2
-        moved = x - t * step
-        if (moved * sign < 0)[price[live] > 0].any() or value(moved) >= value(x):
+        a, c0 = a + t * step, c0 + t * rise
+        if max(float(np.abs(step).max(initial=0.0)), abs(rise)) <= 1e-11 * max(1.0, float(np.abs(a).max(initial=0.0))):
             break
-        x = moved
-    out = np.zeros(len(w))
-    out[live] = x
-    return out
+    return Strengths(a, c0, _logistic_pull(Phi @ a + c0, y))
+
+
+def _logistic_pull(f: Array, y: Array) -> Array:
+    """v = -grad sum log(1 + exp(-y f)) = y / (1 + exp(y f))."""
+    return np.asarray(y * np.exp(-np.logaddexp(0, y * f)))
 
 
 Master = Callable[[Array, Array, float, bool], Strengths]

@@ -82,3 +82,12 @@ def test_the_nearest_point_of_a_polyhedron(rng):
 def test_a_loss_that_couples_outputs_is_refused():
     with pytest.raises(ValueError, match="loss is 'cross_entropy'"):
         restricted(np.ones((2, 1)), np.ones(2), 0.1, "cross_entropy")
+
+
+@pytest.mark.parametrize("beta", [1e-3, 1e-2, 0.1])
+def test_the_logistic_master_keeps_its_digits_where_the_labels_are_separated(beta):
+    rng = np.random.default_rng(11)
+    Phi, y = np.maximum(rng.standard_normal((8, 30)), 0), np.sign(rng.standard_normal(8))
+    found = restricted(Phi, y, beta, "logistic", offset=True)
+    assert np.abs(Phi.T @ found.v).max() <= beta * (1 + 1e-7)
+    assert abs(found.v.sum()) <= 1e-9

@@ -108,6 +108,13 @@ def test_the_judge_agrees_for_every_loss_and_bias(loss, bias):
     assert cuts.lower == pytest.approx(certificate.lower, abs=2e-6)
 
 
+def test_a_stronger_neuron_with_parallel_activations_is_another_neuron():
+    """Two neurons that fire on one sample alone are parallel; a run once took one for the other and stalled."""
+    rng = np.random.default_rng(102)
+    data = Data(rng.standard_normal((8, 2)), np.sign(rng.standard_normal(8)), 0.1)
+    assert cutting_plane(data, loss="logistic", bias="unregularised").converged
+
+
 @pytest.mark.parametrize("bias", ["none", "regularised", "unregularised"])
 @pytest.mark.parametrize("loss", ["squared", "hinge"])
 def test_the_relaxed_oracle_is_the_program_with_one_pattern_for_every_bias(loss, bias):
