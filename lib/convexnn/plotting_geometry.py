@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from scipy.spatial import ConvexHull
 
-from convexnn.plotting import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Draw, canvas, styled
+from convexnn.plotting import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, YELLOW, Draw, canvas, styled
 
 
 def draw_ellipsoids(flat: dict[str, str], solid: dict[str, str]) -> Draw:
@@ -30,7 +31,8 @@ def draw_ellipsoids(flat: dict[str, str], solid: dict[str, str]) -> Draw:
             (_flat if prefix in flat else _solid)(axes, stored, prefix)
             axes.set_title(title, fontsize=11)
         handles, labels = figure.axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncol=len(handles))
+        wall = Patch(facecolor=YELLOW, edgecolor=ORANGE)
+        figure.legend([*handles, wall], [*labels, "folded onto a wall"], loc="outside lower center", ncol=3)
         return figure
 
     return draw
@@ -51,26 +53,26 @@ def _flat(axes: Axes, stored: Any, prefix: str) -> None:
 def _solid(axes: Any, stored: Any, prefix: str) -> None:
     """The cap where all samples are active, the three walls on which one is not, and the spikes along the edges."""
     ellipse, spikes = stored[f"{prefix}_ellipse"], stored[f"{prefix}_spikes"]
+    axes.computed_zorder = False  # walls, then spikes, then the cap in front of both
     for k in range(3):
         points = np.maximum(ellipse[ellipse[..., k] <= 0], 0)
         points[:, k] = 0
         others = np.delete(np.vstack([points, np.zeros((1, 3))]), k, axis=1)
         corners = np.insert(others[ConvexHull(others).vertices], k, 0, axis=1)
-        axes.add_collection3d(Poly3DCollection([corners], facecolor=ORANGE, alpha=0.55, edgecolor=ORANGE, lw=1.2))
-    cap = np.maximum(np.where((ellipse >= -0.02).all(2)[..., None], ellipse, np.nan), 0)
-    axes.plot_surface(
-        *np.moveaxis(cap, 2, 0), color=SKY, alpha=0.8, edgecolor=BLUE, linewidth=0.1, rcount=100, ccount=100
-    )
+        wall = Poly3DCollection([corners], facecolor=YELLOW, alpha=0.7, edgecolor=ORANGE, lw=1.2, zorder=1)
+        axes.add_collection3d(wall)
     for point in spikes:
-        axes.plot(*np.vstack([0 * point, point]).T, color=RED, lw=1.8, zorder=9)
-    axes.plot(*spikes.T, "o", color=RED, ms=7, zorder=10)
-    top = 1.05 * spikes.max()
+        axes.plot(*np.vstack([0 * point, point]).T, color=RED, lw=2.2, zorder=2)
+    cap = np.maximum(np.where((ellipse >= -0.02).all(2)[..., None], ellipse, np.nan), 0)
+    fine = {"linewidth": 0.1, "rcount": 100, "ccount": 100, "shade": False, "zorder": 3}
+    axes.plot_surface(*np.moveaxis(cap, 2, 0), color=SKY, alpha=0.9, edgecolor=BLUE, **fine)
+    axes.plot(*spikes.T, "o", color=RED, ms=7, zorder=4)
+    top = 1.02 * spikes.max()
     axes.set(xlabel="sample 1", ylabel="sample 2", xlim=(0, top), ylim=(0, top), zlim=(0, top))
     axes.set_zlabel("sample 3")
-    axes.view_init(22, 38)
-    axes.set_box_aspect((1, 1, 1), zoom=0.9)
-    for axis in (axes.xaxis, axes.yaxis, axes.zaxis):
-        axis.set_major_locator(MaxNLocator(4))
+    axes.set(xticks=(0, 0.5), yticks=(0.5, 1), zticks=(0, 0.5, 1))
+    axes.view_init(24, 45)
+    axes.set_box_aspect((1, 1, 1), zoom=0.95)
 
 
 @styled
@@ -175,7 +177,7 @@ def draw_cuts(stored: Any) -> Figure:
         right.plot(rounds, np.maximum(upper / best - 1, 1e-9), "o-", color=colour, ms=3.5, label=word)
     left.axhline(best, color=RED, lw=1.2, label="certified optimum")
     left.set(xlabel="round", ylabel="objective (dimensionless)", ylim=(0, None))
-    right.set(xlabel="round", ylabel="network's excess over the optimum (relative)", yscale="log")
+    right.set(xlabel="round", ylabel="excess over the optimum (relative)", yscale="log")
     for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     handles, words = left.get_legend_handles_labels()
@@ -205,7 +207,7 @@ def draw_real(names: dict[str, str]) -> Draw:
             if f"{name}_relaxed" in stored.numbers:
                 above = max(stored[f"{name}_relaxed"] / best - 1, FLOOR)
                 axes.axhline(above, color=ORANGE, lw=2.2, label="relaxation (D = I)")
-            axes.axhline(FLOOR, color=RED, lw=1.5, ls="--", label="certified optimum")
+            axes.axhline(FLOOR, color=RED, lw=1.5, ls="--", label="certified optimum (excess 0, drawn at 1e-6)")
             axes.set(xscale="log", yscale="log", xlabel="full-batch step", title=title, ylim=(FLOOR / 2, 20))
         panels[0].set_ylabel("excess over the optimum (relative)")
         handles, labels = panels[0].get_legend_handles_labels()
