@@ -7,7 +7,7 @@ import pytest
 from geometry_data import SPIKES, orthonormal_rows
 
 from convexnn import Data, certify, solve
-from convexnn.theorems import two_layer
+from convexnn.theorems import convex_geometry, two_layer
 from convexnn.theorems._closed_forms import huber, one_hot, orthogonal, rank_one, whitened
 from convexnn.theorems._encoding import encode
 from convexnn.theorems._spike_free import one_pattern_program
@@ -106,3 +106,19 @@ def test_zero_rows_are_predicted_as_zero():
     A = np.vstack([SPIKES["orthogonal"][0], np.zeros((1, 5))])
     data = Data(A, np.array([1.0, -1.0, 2.0, 3.0]), 0.2)
     assert orthogonal(data).value == pytest.approx(solve(one_pattern_program(data), tol=1e-8).value, abs=1e-7)
+
+
+def test_rank_one_has_the_catalogued_value():
+    rng = np.random.default_rng(2)
+    data = Data(np.outer(rng.standard_normal(6), rng.standard_normal(3)), rng.standard_normal(6), 0.1)
+    assert rank_one(data).value == pytest.approx(1.05560907, abs=5e-9)
+    assert solve(two_layer.program(data), tol=1e-8).value == pytest.approx(1.05560907, abs=2e-8)
+
+
+def test_rank_one_with_a_free_bias_is_the_lasso_over_kinks():
+    rng = np.random.default_rng(2)
+    data = Data(np.outer(rng.standard_normal(6), rng.standard_normal(3)), rng.standard_normal(6), 0.1)
+    lasso = solve(convex_geometry.program(data), tol=1e-9)
+    cells = solve(two_layer.program(data, bias="unregularised"), tol=1e-8)
+    assert lasso.value == pytest.approx(cells.value, abs=1e-7)
+    assert lasso.value < rank_one(data).value - 1e-3

@@ -148,3 +148,13 @@ def test_what_cutting_planes_cannot_do_is_refused():
         cutting_plane(data, "exakt")
     with pytest.raises(ValueError, match="bias is 'free'"):
         cutting_plane(data, bias="free")
+
+
+def test_the_value_over_beta_rises_to_the_gauge_of_interpolation():
+    """The catalogued ratios at beta = 1e-2, 1e-3, 1e-4, which rise to their limit."""
+    rng = np.random.default_rng(3)
+    X, _, y = rng.standard_normal((6, 2))[:4], rng.standard_normal(6), rng.standard_normal(6)[:4]
+    ratio = [cutting_plane(Data(X, y, beta), tol=1e-9).value / beta for beta in (1e-2, 1e-3, 1e-4)]
+    assert ratio == pytest.approx([9.79, 15.77, 16.38], abs=6e-3)  # given to two decimals
+    assert ratio == sorted(ratio)
+    assert ratio[-1] < 16.4534242
