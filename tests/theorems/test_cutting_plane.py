@@ -7,6 +7,7 @@ import pytest
 from geometry_data import A_STIELTJES, FIVE_X, FIVE_Y, SPIKES
 
 from convexnn import Data, certify, solve
+from convexnn.patterns import sample_patterns
 from convexnn.theorems import two_layer
 from convexnn.theorems._cutting_plane import cutting_plane
 from convexnn.theorems._encoding import encode
@@ -146,6 +147,8 @@ def test_what_cutting_planes_cannot_do_is_refused():
         cutting_plane(data, loss="hinge")
     with pytest.raises(ValueError, match="oracle is 'exakt'"):
         cutting_plane(data, "exakt")
+    with pytest.raises(ValueError, match=r"pass a bool array \(6, P\)"):
+        cutting_plane(data, np.ones((5, 1), dtype=bool))
     with pytest.raises(ValueError, match="bias is 'free'"):
         cutting_plane(data, bias="free")
 
@@ -158,3 +161,13 @@ def test_the_value_over_beta_rises_to_the_gauge_of_interpolation():
     assert ratio == pytest.approx([9.79, 15.77, 16.38], abs=6e-3)  # given to two decimals
     assert ratio == sorted(ratio)
     assert ratio[-1] < 16.4534242
+
+
+def test_an_oracle_over_some_cells_lies_between_the_relaxed_and_the_exact_one():
+    data = gaussian(4, 10, 3, 0.1)
+    cells = np.hstack([np.ones((10, 1), dtype=bool), sample_patterns(data.X, 30, seed=0)])
+    some = cutting_plane(data, cells)
+    assert some.converged
+    assert not some.exact
+    assert cutting_plane(data).lower <= some.value <= cutting_plane(data, "relaxed").value + 1e-6
+    assert some.value == pytest.approx(solve(two_layer.program(data, cells), tol=1e-7).value, abs=2e-6)

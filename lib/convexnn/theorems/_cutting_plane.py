@@ -64,7 +64,8 @@ def cutting_plane(
 
     oracle  "exact" enumerates all cells; "relaxed" uses D = I alone; a bool array (n, P) gives the cells
     bias    "unregularised" comes with a free output offset; kinks of the neurons then run through samples
-    Raises ValueError for several outputs or an unknown loss. A run that does not converge says so and keeps its bounds.
+    Raises ValueError for several outputs, an unknown loss, or cells of another height. A run that does not converge
+    says so and keeps its bounds.
     """
     check_positive(tol=tol, rounds=rounds)
     check_choice("bias", bias, BIASES)
@@ -140,7 +141,10 @@ class _Run:
 
 def _cells(A: Array, oracle: Literal["exact", "relaxed"] | BoolArray, X: Array, bias: Bias) -> tuple[BoolArray, bool]:
     if not isinstance(oracle, str):
-        return oracle, False
+        D = np.asarray(oracle)
+        if D.ndim != 2 or D.shape[0] != len(A) or D.dtype != np.bool_:
+            raise ValueError(f"oracle has shape {D.shape}, dtype {D.dtype}; pass a bool array ({len(A)}, P), or a word")
+        return D, False
     check_choice("oracle", oracle, ("exact", "relaxed"))
     if oracle == "exact":
         return enumerate_patterns(A), True
