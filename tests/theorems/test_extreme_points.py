@@ -9,7 +9,15 @@ from tolerances import VALUE
 
 from convexnn import Data
 from convexnn.theorems._cutting_plane import cutting_plane
-from convexnn.theorems._extreme_points import directions, dual_norm, isolate, one_sample_neurons, pulls_of, support
+from convexnn.theorems._extreme_points import (
+    directions,
+    dual_norm,
+    hull,
+    isolate,
+    one_sample_neurons,
+    pulls_of,
+    support,
+)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -101,3 +109,12 @@ def test_one_sample_neurons_fire_on_one_sample():
     fired = one_sample_neurons(A)
     assert np.abs(fired - np.diag(np.diag(fired))).max() < 1e-9
     assert np.diag(fired).min() > 0
+
+
+def test_the_drawn_hull_has_the_dual_norm_as_its_support_function():
+    """The hull of Q and -Q, seen from a direction v, reaches as far as the strongest neuron pulls on v."""
+    A = np.array([[1.0, 0.0], [-0.7, 0.7]])
+    edge = hull(np.maximum(directions(2, 4001) @ A.T, 0))
+    assert (edge[0] == edge[-1]).all()
+    for v in np.random.default_rng(0).standard_normal((20, 2)):
+        assert (edge @ v).max() == pytest.approx(dual_norm(A, v)[0], rel=1e-5)  # the circle is drawn in 4001 steps
