@@ -171,3 +171,12 @@ def test_an_oracle_over_some_cells_lies_between_the_relaxed_and_the_exact_one():
     assert not some.exact
     assert cutting_plane(data).lower <= some.value <= cutting_plane(data, "relaxed").value + 1e-6
     assert some.value == pytest.approx(solve(two_layer.program(data, cells), tol=1e-7).value, abs=2e-6)
+
+
+def test_the_relaxation_of_an_acute_triangle_is_exact_with_a_free_bias_and_only_then():
+    triangle = np.array([[5.0, 7.0], [6.0, 7.0], [5.5, 7.9]])
+    data = Data(triangle, np.array([1.0, -1.0, 0.5]), 0.1)
+    free, bound = (cutting_plane(data, "relaxed", bias=bias) for bias in ("unregularised", "none"))
+    assert free.exact
+    assert not bound.exact
+    assert free.value == pytest.approx(cutting_plane(data, bias="unregularised").value, abs=2e-6)
