@@ -13,9 +13,13 @@ Why: the rectified ellipsoid {(X u + b 1)_+ : |u| <= 1} has its extreme points a
 v'(X u + b 1)_+ is piecewise linear in b; an optimal network uses extreme points only. So it is a linear spline. The
 free offset c0 belongs to the statement: without it the value is larger in general.
 
-The rest of the geometry lives in shared ideas of this folder: `_extreme_points` (ellipsoid, implicit autoencoder),
-`_spike_free` (test, program with D = I), `_closed_forms`, `_cutting_plane`, `_sparsest`, `_tangent_kernel`, `_kinks`.
-Tests: tests/theorems/test_convex_geometry.py.
+The rest of the geometry lives in shared ideas of this folder:
+    _extreme_points   the rectified ellipsoid, its support function, implicit autoencoding
+    _spike_free       the sign test for every bias, the program with D = I;  _closed_forms  what needs no program
+    _cutting_plane    the algorithm for every loss and bias, on the masters of _restricted
+    _output_norms     several outputs with l1, l2 or linf output weights
+    _sparsest, _margins, _kinks, _tangent_kernel   l0 and l1, classification without slack, the line, the contrast
+Tests: tests/theorems/test_convex_geometry.py (the line), and the files named after the ideas.
 """
 
 from __future__ import annotations
@@ -30,9 +34,10 @@ from convexnn.cones import FreeCone
 from convexnn.gauges import GroupL2
 from convexnn.losses import Loss, get_loss
 from convexnn.networks import Network, TwoLayer
-from convexnn.numerics import check_choice, tensor
+from convexnn.numerics import Array, check_choice, tensor
 from convexnn.program import Program
 from convexnn.theorems._kinks import KinkOperator, Kinks, dictionary, line
+from convexnn.theorems._restricted import restricted
 from convexnn.types import Data, Solution
 
 # ---- 1 the statement ------------------------------------------------------------------------------------------------
@@ -59,22 +64,32 @@ claims = (
     _claim("training_reaches", "the best of many seeds of a wide network comes close", "agreement", 1e-2),
     _claim("five_points", "the five points cost 8 beta - 8 beta^2 up to beta = 0.3", "agreement", 1e-6),
     _claim("offset_matters", "without the free output offset the value is larger", "counterexample", 1e-3),
+    _claim("kinks_leave", "with a regularised bias kinks leave the data", "counterexample", 1e-2, by=ours),
     _claim("hinge", "hinge and logistic classification are the same program", "certificate", 1e-6),
+    _claim("hard_margin", "up to a threshold the hinge loss gives minimum-l1 margins", "agreement", 1e-6, by=ours),
     _claim("interpolation", "interpolating costs max(V, (V + |s_1 + s_last|) / 2)", "agreement", 1e-7, by=ours),
     _claim("extreme_points", "every neuron attains |v'(Xu + b)_+| = beta", "agreement", 1e-4),
     _claim("autoencoder", "isolating a sample costs its hull or cone distance", "agreement", 1e-6, by=ours),
     _claim("rank_one", "rank-one data without bias have two neurons in closed form", "agreement", 1e-6),
     _claim("spike_free_test", "the sign test agrees with random maximisation", "agreement", 0.0, by=ours),
+    _claim("free_bias_spikes", "with a free bias spikes mean an obtuse angle", "agreement", 0.0, by=ours),
     _claim("spike_free", "spike-free data need the pattern D = I alone", "agreement", 1e-6),
     _claim("spikes_matter", "with spikes the program with D = I lies above the optimum", "counterexample", 1e-3),
     _claim("closed_forms", "whitened, orthogonal and one-hot closed forms are optimal", "agreement", 1e-6),
+    _claim("forms_judged", "the judge certifies every closed form", "certificate", 1e-8),
     _claim("two_neurons", "two neurons are not optimal on all spike-free data", "counterexample", 1e-3, by=ours),
     _claim("sparsest", "on a line with free offset a unique l1 network is the sparsest", "agreement", 0.0, by=ours),
     _claim("denser", "without an offset a unique l1 network is not the sparsest", "counterexample", 0.1, by=ours),
     _claim("cutting_plane", "cutting planes with the exact oracle reach the optimum", "agreement", 1e-5),
+    _claim("cuts_judged", "cutting planes: every loss and bias, by the judge", "certificate", 1e-5, by=ours),
+    _claim("kinks_meet_samples", "with a free bias every kink runs through a sample", "agreement", 1e-6, by=ours),
     _claim("relaxed_above", "cutting planes with the relaxed oracle end above the optimum", "one_sided", 1e-6),
+    _claim("separable", "l1 output weights make one problem of each output", "agreement", 1e-5),
+    _claim("coupled", "weight decay on several outputs costs less than one by one", "counterexample", 1e-3),
+    _claim("outputs_no_training_below", "several outputs: no training run ends below", "one_sided", 1e-9),
     _claim("tangent_kernel", "the tangent kernel's interpolant is not a linear spline", "counterexample", 1e-3),
     _claim("real_whitened", "real whitened data: closed form and cutting plane agree", "agreement", 1e-5, by=ours),
+    _claim("real_judged", "real data: the judge certifies the cutting planes", "certificate", 1e-4, by=ours),
     _claim("real_no_training_below", "real data: no training run ends below the optimum", "one_sided", 1e-9, by=ours),
 )
 
@@ -166,7 +181,12 @@ def recover(data: Data, solution: Solution) -> TwoLayer:
     Returns a float64 TwoLayer with bias "unregularised"; its training objective is the program's value.
     Raises ValueError when `data` is not the program's.
     """
-    model, Z = solution.program.model, solution.Z
+    return spline(data, solution.program, solution.Z)
+
+
+def spline(data: Data, program: Program, Z: Array) -> TwoLayer:
+    """The network of any point Z (G, 2, c) of the program, as `recover` builds it."""
+    model = program.model
     model.check(data.X)
     group, column = np.nonzero(Z[:, 0])
     w = Z[group, 0, column]
@@ -174,7 +194,17 @@ def recover(data: Data, solution: Solution) -> TwoLayer:
     A = np.zeros((len(w), Z.shape[2]))
     A[np.arange(len(w)), column] = np.sign(w) * root
     U = (side * root)[:, None] * model.direction
-    return TwoLayer(U, A, solution.program.loss, -side * model.kinks[group] * root, Z[0, 1], bias="unregularised")
+    return TwoLayer(U, A, program.loss, -side * model.kinks[group] * root, Z[0, 1], bias="unregularised")
+
+
+def by_master(data: Data, loss: str | Loss = "hinge") -> tuple[Array, Array]:
+    """A point Z of the program and its dual vector v (n, 1) from the exact master of the loss: for the hinge a linear
+    program. The judge certifies them: certify(program, Z, witnesses=[v]). One output."""
+    there = program(data, loss)
+    found = restricted(there.operator.like.numpy(), data.y.reshape(-1), data.beta, loss, offset=True)
+    Z = np.zeros(there.operator.domain)
+    Z[:, 0, 0], Z[0, 1, 0] = found.a, found.c0
+    return Z, found.v[:, None]
 
 
 # ---- 5 the network --------------------------------------------------------------------------------------------------
