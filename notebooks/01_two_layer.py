@@ -266,7 +266,7 @@ print(
 # %%
 draws = [4, 8, 16, 32, 64, 256]
 few = list(seeds)[:5]
-sampled = study.against_draws(two_layer, data, draws, few, tol=1e-5)
+sampled = study.against_draws(two_layer, data, draws, few, tol=1e-6)
 gated = study.against_draws(two_layer, data, draws, few, tol=1e-5, activation="gated")
 result.measure(
     claims["sampled_above"],

@@ -34,10 +34,10 @@ claims = (
         "too_few_neurons", "a network of one neuron ends above the optimum", "counterexample", 1e-4, "network", source
     ),
     _claim("zero_threshold", "Z = 0 is optimal exactly when beta >= M(y)", "agreement", 1e-6, "network", ours),
-    _claim("gated_below", "over the same patterns gated is below ReLU", "one_sided", 1e-5, "program", fast),
+    _claim("gated_below", "over the same patterns gated is below ReLU", "one_sided", 1e-6, "program", fast),
     _claim("gated_recovery", "the recovered gated network scores its program", "agreement", 1e-6, "program", fast),
     _claim("gated_training", "no gated network trains below its program", "one_sided", 1e-9, "program", fast),
-    _claim("sampled_above", "sampled patterns give monotone upper bounds", "one_sided", 1e-5, "network", source),
+    _claim("sampled_above", "sampled patterns give monotone upper bounds", "one_sided", 1e-6, "network", source),
     _claim("sampling_falls_short", "training beats the sampled optimum", "counterexample", 1e-3, "network", ours),
     _claim("losses", "other losses: program and dual have the same value", "certificate", 1e-6, "network", source),
     _claim("losses_recovered", "other losses: the network scores the program", "agreement", 1e-6, "network", source),
