@@ -16,15 +16,17 @@ Source: Ergen and Pilanci (arXiv 2002.09773), Wang, Ergen and Pilanci (arXiv 211
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 from convexnn.losses import get_loss
 from convexnn.numerics import Array
 from convexnn.theorems._linear_network import DeepLinear, Depth, parallel, standard
 from convexnn.theorems._scale_search import ScaleBounds, euclidean, nuclear, one_value, scale_search
-from convexnn.theorems._schatten import check_depth, decay, envelope, shrink
+from convexnn.theorems._schatten import check_depth, decay, envelope, shrink, stationary
 from convexnn.types import Data
 
 #: Singular values of X count as 1, or as 0, when they are not further off than this.
@@ -91,12 +93,44 @@ def one_output(data: Data, depth: Depth) -> DeepForm:
     return DeepForm(network, found.upper, found.lower, pull, s)
 
 
+def traps(data: Data, layers: int) -> Array:
+    """Objectives of the local minima of squared decay on whitened data, the lowest (the optimum) first.
+
+    Every singular triple is either dropped or kept at its own larger stationary point, so there are 2^k of them with
+    k <= 12 stationary points (more are refused); gradient descent from a random start ends at one of them.
+    """
+    sigma = np.asarray(np.linalg.svd(_targets(data), compute_uv=False), dtype=np.float64)
+    s = stationary(sigma, data.beta, layers)
+    gains = (0.5 * sigma**2 - 0.5 * (s - sigma) ** 2 - data.beta * decay(s, layers))[s > 0]
+    if len(gains) > 12:
+        raise ValueError(f"data has {len(gains)} singular values that can be kept; pass at most 12, e.g. fewer outputs")
+    subsets = np.array(list(product((0.0, 1.0), repeat=len(gains)))).reshape(2 ** len(gains), len(gains))
+    return np.sort(0.5 * float((data.y**2).sum()) - subsets @ gains)
+
+
 def bidual(data: Data, depth: Depth) -> ScaleBounds:
     """Bounds on D for whitened data and squared decay; `r` is |W|_* of its minimiser, t = r^(1/L)."""
     sigma = np.asarray(np.linalg.svd(_targets(data), compute_uv=False), dtype=np.float64)
     found = scale_search(*nuclear(sigma), data.beta, depth.layers)
     rest = _unreachable(data, sigma)
     return ScaleBounds(found.lower + rest, found.upper + rest, found.at, found.r)
+
+
+def common_t(data: Data, layers: int) -> tuple[float, float]:
+    """(D, t) by minimising over one inner norm t: a grid, then a bounded search; slower and blunter than `bidual`."""
+    sigma = np.asarray(np.linalg.svd(_targets(data), compute_uv=False), dtype=np.float64)
+    rest = _unreachable(data, sigma)
+
+    def value(t: float) -> float:
+        inner = envelope(sigma, Depth(layers, "normalised", t).strength(data.beta), 2).sum()
+        return float(0.5 * data.beta * (layers - 2) * t**2 + inner + rest)
+
+    grid = np.geomspace(1e-3, 1.0, 400) * 2 * max(float(sigma.sum()), 1e-300) ** (1.0 / layers)
+    k = int(np.argmin([value(t) for t in grid]))
+    around = (grid[max(k - 1, 0)], grid[min(k + 1, len(grid) - 1)])
+    found = minimize_scalar(value, bounds=around, method="bounded", options={"xatol": 1e-12})
+    null = 0.5 * float((sigma**2).sum()) + rest
+    return (null, 0.0) if null <= found.fun else (float(found.fun), float(found.x))
 
 
 def critical_beta(sigma: Array | float, depth: Depth) -> Array:
@@ -109,6 +143,12 @@ def critical_beta(sigma: Array | float, depth: Depth) -> Array:
     if depth.is_convex:
         return np.asarray(sigma / depth.strength(1.0))
     return np.asarray(((L - 2) / (L - 1) * sigma) ** (2 * (L - 1) / L) / (L - 2))
+
+
+def between(critical: Array) -> Array:
+    """One beta on every step of a staircase: geometric means of neighbours, 0.7 of the smallest, 1.2 of the largest."""
+    c = np.sort(np.asarray(critical, dtype=np.float64))
+    return np.concatenate([[0.7 * c[0]], np.sqrt(c[:-1] * c[1:]), [1.2 * c[-1]]])
 
 
 def interpolation(sigma: Array, L: int) -> Interpolation:

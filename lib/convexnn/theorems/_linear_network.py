@@ -28,8 +28,8 @@ from convexnn.theorems._schatten import check_depth
 
 Problem = Literal["squared", "power", "normalised"]
 PROBLEMS: tuple[Problem, ...] = get_args(Problem)
-#: Starting scales that the seeds go through: with L >= 3 the zero network is a local minimum, one scale is not enough.
-START_SCALES = (1.0, 0.6, 1.6)
+#: Starting scales that the seeds go through: with L >= 3 there are many local minima, one scale is not enough.
+START_SCALES = (1.0, 0.6, 1.6, 0.8, 1.25)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class DeepLinear(Network):
         return 0.5 * (squares ** (0.5 * L) if self.depth.problem == "power" else squares).sum()
 
     def reset(self, seed: int) -> None:
-        """Entries N(0, s^2 / m_{l-1}) with s from START_SCALES[seed mod 3], numpy's generator."""
+        """Entries N(0, s^2 / m_{l-1}) with s from START_SCALES[seed mod 5], numpy's generator."""
         rng, scale = np.random.default_rng(seed), START_SCALES[seed % len(START_SCALES)]
         with torch.no_grad():
             for W in self.weights:

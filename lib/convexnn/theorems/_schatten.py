@@ -54,7 +54,7 @@ def shrink(sigma: Array | float, beta: float, L: int) -> Array:
     sigma = _scales("sigma", sigma)
     if L == 2:
         return np.asarray(np.maximum(sigma - beta, 0.0))
-    s = _stationary(sigma, beta, L)
+    s = stationary(sigma, beta, L)
     return np.asarray(np.where(_value(s, sigma, beta, L) < 0.5 * sigma**2, s, 0.0))
 
 
@@ -67,8 +67,8 @@ def _value(s: Array, sigma: Array, beta: float, L: int) -> Array:
     return np.asarray(0.5 * (s - sigma) ** 2 + beta * decay(s, L))
 
 
-def _stationary(sigma: Array, beta: float, L: int) -> Array:
-    """The larger root of s + beta s^(-q) = sigma, q = 1 - 2/L, or 0 where there is none.
+def stationary(sigma: Array, beta: float, L: int) -> Array:
+    """The local minimiser of h other than 0: the larger root of s + beta s^(-q) = sigma, q = 1 - 2/L, or 0 without one.
 
     The left side is convex with its minimum at (q beta)^(1 / (1+q)), so Newton from sigma falls to the root.
     """

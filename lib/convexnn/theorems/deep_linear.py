@@ -36,11 +36,14 @@ from convexnn.numerics import Array, check_choice, tensor
 from convexnn.operators import MatrixOperator
 from convexnn.program import Program
 from convexnn.theorems._deep_linear_forms import (
+    between,
     bidual,
+    common_t,
     critical_beta,
     interpolation,
     one_output,
     partial_dual,
+    traps,
     whitened,
 )
 from convexnn.theorems._linear_network import DeepLinear, Depth, Problem, parallel, standard
@@ -48,8 +51,10 @@ from convexnn.types import Data, Solution
 
 __all__ = [
     "assumptions",
+    "between",
     "bidual",
     "claims",
+    "common_t",
     "critical_beta",
     "interpolation",
     "network",
@@ -62,6 +67,7 @@ __all__ = [
     "sample",
     "sizes",
     "source",
+    "traps",
     "whitened",
 ]
 
@@ -101,6 +107,7 @@ claims = (
     _claim("partial_duals", "leaving more layers out of the exchange raises the dual", "one_sided", 1e-12, by=gaps),
     _claim("branches_useless", "squared decay: parallel branches do not train lower", "one_sided", 1e-9, by=gaps),
     _claim("branches_needed", "power: fewer branches than the rank end above", "counterexample", 1e-3, by=gaps),
+    _claim("traps", "runs that miss the optimum drop or keep whole singular triples", "agreement", 1e-6, by=ours),
     _claim("real_form", "MNIST: the best training run reaches the closed form", "agreement", 1e-4, by=ours),
     _claim("real_accuracy", "MNIST: closed form and training have one test accuracy", "agreement", 0.02, by=ours),
 )
@@ -116,13 +123,14 @@ def assumptions(data: Data) -> tuple[str, ...]:
 
 
 def sample(size: str = "tiny", seed: int = 0) -> Data:
-    """Gaussian X and targets of a random linear teacher plus noise."""
+    """Gaussian X, targets of a random linear teacher plus noise, beta a fifth of sigma_max(X'Y)."""
     check_choice("size", size, sizes)
     rng = np.random.default_rng(seed)
     n, d, c = {"tiny": (8, 4, 2), "quick": (60, 20, 5), "full": (600, 200, 20)}[size]
     X = rng.standard_normal((n, d))
     teacher = rng.standard_normal((d, c)) / np.sqrt(d)
-    return Data(X, X @ teacher + 0.1 * rng.standard_normal((n, c)), {"tiny": 0.5, "quick": 2.0, "full": 10.0}[size])
+    Y = X @ teacher + 0.1 * rng.standard_normal((n, c))
+    return Data(X, Y, 0.2 * float(np.linalg.norm(X.T @ Y, 2)), size)
 
 
 # ---- 2 the reference: the paper's letters, in CVXPY -----------------------------------------------------------------
