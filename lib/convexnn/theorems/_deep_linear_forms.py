@@ -97,8 +97,10 @@ def traps(data: Data, layers: int) -> Array:
     """Objectives of the local minima of squared decay on whitened data, the lowest (the optimum) first.
 
     Every singular triple is either dropped or kept at its own larger stationary point, so there are 2^k of them with
-    k <= 12 stationary points (more are refused); gradient descent from a random start ends at one of them.
+    k <= 12 stationary points (more are refused); gradient descent from a random start ends at one of them. L >= 3: with
+    two layers there is one minimum.
     """
+    check_depth(layers, 3)
     sigma = np.asarray(np.linalg.svd(_targets(data), compute_uv=False), dtype=np.float64)
     s = stationary(sigma, data.beta, layers)
     gains = (0.5 * sigma**2 - 0.5 * (s - sigma) ** 2 - data.beta * decay(s, layers))[s > 0]

@@ -50,6 +50,15 @@ class Depth:
         """Whether the penalty on the product is a norm: always, but for squared decay on three layers or more."""
         return self.problem != "squared" or self.layers == 2
 
+    def sentence(self) -> str:
+        """The training problem in words, for the assumptions of a certificate."""
+        words = {
+            "squared": "half the sum of squared Frobenius norms of all layers",
+            "power": f"half the sum of the Frobenius norms to the power {self.layers}",
+            "normalised": f"half the squared norms of the last two layers, the others of norm at most {self.t:g}",
+        }
+        return f"{self.layers} layers; beta multiplies {words[self.problem]}"
+
     def strength(self, beta: float) -> float:
         """What multiplies the nuclear norm: beta t^-(L-2) normalised, beta L / 2 for the L-th power, beta for L = 2.
 

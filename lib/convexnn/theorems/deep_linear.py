@@ -199,7 +199,7 @@ def program(
         Y=Y,
         scope="network",
         name="deep_linear",
-        assumptions=conditions,
+        assumptions=(*conditions, depth.sentence()),
         model=Model(depth, data.X),
     )
 
