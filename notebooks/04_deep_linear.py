@@ -260,8 +260,10 @@ print(*told, sep="\n")
 # numbers, because the rank is two, but each is the same in all four layers.
 
 # %%
-values = np.linalg.svd(narrow.X.T @ narrow.y, compute_uv=False)
-rank_two = replace(narrow, beta=deep_linear.between(deep_linear.critical_beta(values, Depth(4, "squared")))[3])
+left, right = whiten_rows(rng.standard_normal((5, 5))), whiten_rows(rng.standard_normal((5, 5)))
+planted = np.array([4.0, 3.0, 0.8, 0.5, 0.3])  # singular values of the targets
+steps = deep_linear.between(deep_linear.critical_beta(planted, Depth(4, "squared")))
+rank_two = Data(narrow.X, narrow.X @ (left * planted) @ right, steps[3])
 form = deep_linear.whitened(rank_two, Depth(4, "squared"))
 starts = [deep_linear.network((50, 30, 40), rank_two, 4, "squared", seed=start) for start in list(many)[:10]]
 walk = min((descend(start, rank_two, steps=600, every=3) for start in starts), key=lambda w: w.objectives[-1])
@@ -279,6 +281,7 @@ result.figure(
 # %% tags=["nbval-check-output"]
 print("rank of the optimum:", form.rank)
 print("all layers end with one Frobenius and one operator norm:", spread < 1e-5)
+print("the run ends at the closed form:", abs(relative_gap(walk.objectives[-1], form.value)) < 1e-6)
 
 # %% [markdown]
 # ## 5 The duality gap is a function of spectrum and depth
@@ -467,7 +470,7 @@ result.table(
 result.figure(
     "real_data",
     plotting_deep_linear.draw_real((2, 3, 4)),
-    "Rank and test accuracy against the threshold, and how far each training run ends above the closed form.",
+    "Rank and test accuracy against the threshold, and how far above the closed form each run ends (at least 1e-16).",
 )
 
 # %% tags=["nbval-check-output"]

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from convexnn.numerics import Array
 from convexnn.plotting import BLACK, BLUE, GREEN, ORANGE, PINK, PLAIN, RED, Draw, canvas, styled
 
 #: One colour and dash for each depth.
@@ -70,11 +71,7 @@ def draw_staircases(names: dict[str, str]) -> Draw:
             axes.step(betas, stored[f"{name}_rank"], where="post", color=BLUE, lw=2, label="closed form")
             if np.any(stored[f"{name}_naive"] != stored[f"{name}_rank"]):
                 axes.step(betas, stored[f"{name}_naive"], where="post", color="0.55", lw=1.3, ls=":", label="σ > β")
-            trained = stored[f"{name}_trained"]
-            for layer, row in enumerate(trained.T):
-                label = "trained, each layer" if layer == 0 else None
-                size = 5 + 4 * (trained.shape[1] - 1 - layer)
-                axes.plot(stored[f"{name}_tried"], row, "o", mfc="none", mec=ORANGE, mew=1.4, ms=size, label=label)
+            _rings(axes, stored[f"{name}_tried"], stored[f"{name}_trained"])
             axes.set(xscale="log", xlabel=r"$\beta$ (dimensionless)", title=title, xlim=(betas[0], betas[-1]))
             axes.set_ylim(-0.5, stored[f"{name}_rank"].max() + 0.6)
             _plain_decades(axes)
@@ -85,6 +82,14 @@ def draw_staircases(names: dict[str, str]) -> Draw:
         return figure
 
     return draw
+
+
+def _rings(axes: Axes, at: Array, trained: Array) -> None:
+    """One ring for each layer (column of `trained`), the first layer's the widest."""
+    for layer, row in enumerate(trained.T):
+        label = "trained, each layer" if layer == 0 else None
+        size = 5 + 4 * (trained.shape[1] - 1 - layer)
+        axes.plot(at, row, "o", mfc="none", mec=ORANGE, mew=1.4, ms=size, label=label)
 
 
 @styled
@@ -152,7 +157,7 @@ def draw_real(depths: Sequence[int]) -> Draw:
         left.legend()
         middle.set(xlabel=r"threshold over $\sigma_1$ (dimensionless)", ylabel="test accuracy (per cent)")
         right.axhline(1e-4, color=RED, lw=1, ls=":", label="tolerance of the claim")
-        right.set(xlabel="seed, best first", ylabel="excess over the closed form (relative, >= 1e-16)", yscale="log")
+        right.set(xlabel="seed, best first", ylabel="relative excess over the closed form", yscale="log")
         right.xaxis.set_major_locator(MaxNLocator(integer=True))
         right.legend()
         return figure

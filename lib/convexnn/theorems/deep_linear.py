@@ -50,26 +50,10 @@ from convexnn.theorems._linear_network import DeepLinear, Depth, Problem, parall
 from convexnn.types import Data, Solution
 
 __all__ = [
-    "assumptions",
-    "between",
-    "bidual",
-    "claims",
-    "common_t",
-    "critical_beta",
-    "interpolation",
-    "network",
-    "objective",
-    "one_output",
-    "partial_dual",
-    "program",
-    "recover",
-    "reference",
-    "sample",
-    "sizes",
-    "source",
-    "traps",
-    "whitened",
-]
+    "assumptions", "between", "bidual", "claims", "common_t", "critical_beta", "interpolation", "network",
+    "objective", "one_output", "partial_dual", "program", "recover", "reference", "sample", "sizes", "source",
+    "traps", "whitened",
+]  # fmt: skip
 
 # ---- 1 the statement ------------------------------------------------------------------------------------------------
 
