@@ -107,14 +107,14 @@ cases = {
     "normalised, L = 4, t = 1.3": {"layers": 4, "problem": "normalised", "t": 1.3},
     "power, L = 3": {"layers": 3, "problem": "power"},
 }
-rows, solutions = [], {}
+rows, solutions, wide_enough = [], {}, data.y.shape[1] + 3
 for name, options in cases.items():
     program = deep_linear.program(data, **options)
     solutions[name] = solution = solve(program, tol=1e-8, device=device)
     certificate = certify(program, solution)
     paper = deep_linear.reference(data, **options).solve(solver="CLARABEL")
     network = deep_linear.recover(data, solution)
-    rival = train(deep_linear.network(8, data, **options), data, "lbfgs", list(seeds)[:3], steps=600)
+    rival = train(deep_linear.network(wide_enough, data, **options), data, "lbfgs", list(seeds)[:3], steps=600)
     result.measure(claims["strong_duality"], certificate.gap, note=f"{name}, {certificate.scope}", seeds=[seed])
     result.measure(claims["reference"], relative_gap(solution.value, paper), note=name, seeds=[seed])
     result.measure(claims["recovery"], relative_gap(deep_linear.objective(network, data), solution.value), note=name)
@@ -170,7 +170,7 @@ for L in (2, 3, 4):
     for problem in PROBLEMS:
         depth = Depth(L, problem)
         form = deep_linear.whitened(white, depth)
-        starts, width = (many, 20) if problem == "squared" and L > 2 else (list(seeds)[:3], 8)
+        starts, width = (many, 20) if problem == "squared" and L > 2 else (list(seeds)[:3], wide_enough)
         rival = train(deep_linear.network(width, white, L, problem), white, "lbfgs", starts, steps=600)
         if depth.is_convex:
             judged = certify(deep_linear.program(white, L, problem), form.network.product()[None])
@@ -248,7 +248,7 @@ for name, (case, L, widths, count) in stairs.items():
     told.append(f"{name} layers: ranks {[form.rank for form in forms]}, every trained layer has them: {wrong == 0}")
 result.figure(
     "staircases",
-    plotting_deep_linear.draw_staircases({"two": "two layers, 20-50-5", "four": "four layers, 5-50-30-40-5"}),
+    plotting_deep_linear.draw_staircases({"two": "two layers, width 50", "four": "four layers, 5-50-30-40-5"}),
     "Rank of every layer against beta. Markers are trained networks, one ring a layer; dashed lines the predicted steps.",
 )
 
@@ -365,7 +365,7 @@ for row in rows:
 power, squared = (deep_linear.whitened(white, Depth(3, problem)) for problem in ("power", "squared"))
 attempts = {
     "power, one branch of rank one": ("power", {"width": 1}, power),
-    "power, one matrix branch": ("power", {"width": 8, "branches": 1}, power),
+    "power, one matrix branch": ("power", {"width": wide_enough, "branches": 1}, power),
     "squared, eight branches": ("squared", {"width": 3, "branches": 8}, squared),
 }
 rows = []

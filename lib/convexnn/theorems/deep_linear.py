@@ -110,7 +110,7 @@ def sample(size: str = "tiny", seed: int = 0) -> Data:
     """Gaussian X, targets of a random linear teacher plus noise, beta a fifth of sigma_max(X'Y)."""
     check_choice("size", size, sizes)
     rng = np.random.default_rng(seed)
-    n, d, c = {"tiny": (8, 4, 2), "quick": (60, 20, 5), "full": (600, 200, 20)}[size]
+    n, d, c = {"tiny": (8, 4, 2), "quick": (60, 20, 5), "full": (300, 60, 8)}[size]
     X = rng.standard_normal((n, d))
     teacher = rng.standard_normal((d, c)) / np.sqrt(d)
     Y = X @ teacher + 0.1 * rng.standard_normal((n, c))
