@@ -28,9 +28,9 @@
 # $\sigma_{\max}(X^Tv)\le$ the factor in front of $\lVert W\rVert_*$, and there is no gap.
 #
 # **Why it is true.** The mean of $L$ squares is at least their geometric mean, so a chain with product $s$ costs
-# $\frac L2s^{2/L}$, and it costs that only when all layers have the same norm. Hölder's inequality says the same of matrices,
-# with equality when every layer has the singular values $\sigma_i^{1/L}$ and is aligned with the next. A sum of branches of
-# linear cost builds every convex combination, and that makes the nuclear norm.
+# $\frac L2s^{2/L}$, reached only when all layers have the same norm. Hölder's inequality says the same of matrices,
+# with equality when every layer has the singular values $\sigma_i^{1/L}$ and is aligned with the next; branches of linear
+# cost add up to every convex combination, and that makes the nuclear norm.
 #
 # *Assumptions:* $\beta>0$, no biases, hidden widths and branches at least the rank of the solution; squared loss and
 # whitened data, or one output, where a closed form is used.
@@ -71,7 +71,8 @@ rng = np.random.default_rng(seed)
 # For whitened data the problem falls apart into one scalar problem for each singular value $\sigma$ of $X^TY$:
 # $h(s)=\frac12(s-\sigma)^2+\frac{\beta L}2s^{2/L}$. With two layers it is soft-thresholding at $\beta$. With more, zero is
 # always a local minimum; the other one wins once $\sigma>\tau_L(\beta)=\frac{L-1}{L-2}[\beta(L-2)]^{L/(2(L-1))}$, and there
-# the solution jumps. Deeper networks prune harder and bias less what they keep.
+# the solution jumps. At one $\beta$ deeper networks prune harder. What they keep they lower by $\beta s^{2/L-1}$: more than
+# two layers do below $s=1$, less above, and all depths keep exactly 1 of $\sigma=1+\beta$.
 
 # %%
 depths = (2, 3, 4, 5)
@@ -90,7 +91,8 @@ result.figure(
 
 # %% tags=["nbval-check-output"]
 for L in depths:
-    print(f"L = {L}: threshold {threshold(beta, L):.6f}, jump {jump(beta, L):.6f}")
+    print(f"L = {L}: threshold {threshold(beta, L):.6f}, jump {jump(beta, L):.6f}, keeps", end=" ")
+    print(", ".join(f"{float(shrink(x, beta, L)):.4f} of {x:g}" for x in (0.5, 1 + beta, 2.0)))
 
 # %% [markdown]
 # ## 2 The convex problems, on data of any kind
@@ -288,8 +290,8 @@ print("the run ends at the closed form:", abs(relative_gap(walk.objectives[-1], 
 #
 # The dual of squared decay on a standard network sees $\lVert W\rVert_*^{2/L}$ where the network pays
 # $\sum_i\sigma_i^{2/L}$. For interpolation $P=\frac L2\sum\sigma_i^{2/L}$ and $D=\frac L2(\sum\sigma_i)^{2/L}$ with the
-# singular values of $X^+Y$: no gap for $L=2$ or rank one, and a gap otherwise. **Equal singular values do not close it**;
-# they make it widest. Leaving more layers out of the exchange of minimum and maximum climbs from $D$ to $P$ in steps.
+# singular values of $X^+Y$: no gap for $L=2$ or rank one, and a gap otherwise. **Equal singular values do not close it**:
+# of two values they make $(P-D)/P$ widest. Leaving more layers out of the exchange of minimum and maximum climbs from $D$ to $P$ in steps.
 
 # %%
 examples = [((1, 1), 3), ((4, 1), 3), ((4, 1), 4), ((1, 1, 1), 3), ((2,), 5), ((4, 1), 2)]
@@ -485,4 +487,4 @@ for L, (form, rival) in outcome.items():
 # * `beta`: at 0.2 the jump of section 1 is wide, at 0.001 all depths look like the diagonal.
 # * `seed`: other data; every sentence above must stay true.
 # * `t` of the normalised problems: below one the inner layers shrink the signal and the factor $\beta t^{-(L-2)}$ grows.
-# * `real_share`: at 0.9 few directions are left, and accuracy falls; depth then keeps the same ones with less bias.
+# * `real_share`: at 0.9 few directions are left and accuracy falls; at one threshold depth lowers them less.
