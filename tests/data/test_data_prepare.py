@@ -146,3 +146,21 @@ def test_beats_are_centred_on_their_annotation() -> None:
     record = toy(np.arange(40).reshape(20, 2), y, ("none", "N", "V"))
     X, labels = data.beats(record, before=2, after=3, lead=1)
     assert X.tolist() == [[17, 19, 21, 23, 25]] and labels.tolist() == [2]
+
+
+def test_whitened_columns_are_orthonormal_and_centred_and_the_test_rows_take_the_same_map() -> None:
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((30, 7)) @ np.diag(np.geomspace(1, 100, 7)) + 5.0
+    Z, again = data.whiten_columns(X, X, 4)
+    assert np.abs(Z.T @ Z - np.eye(4)).max() < 1e-12
+    assert np.abs(Z.sum(0)).max() < 1e-12
+    assert np.abs(Z - again).max() < 1e-12  # the map of the test rows, applied to the training rows
+    spread = np.linalg.norm(X - X.mean(0)) ** 2 - np.linalg.norm((X - X.mean(0)) - Z @ (Z.T @ X)) ** 2
+    assert abs(spread - (np.linalg.svd(X - X.mean(0))[1][:4] ** 2).sum()) < 1e-8 * spread
+
+
+@pytest.mark.parametrize("components", [0, 3])
+def test_more_components_than_the_rank_are_refused(components) -> None:
+    X = np.outer([1.0, 2.0, 4.0], [1.0, 1.0]) + np.array([[0, 0], [0, 1.0], [0, 0]])
+    with pytest.raises(ValueError, match=f"components is {components}.*rank 2"):
+        data.whiten_columns(X, X, components)

@@ -90,6 +90,24 @@ def whiten_rows(X: AnyArray) -> Array:
     return np.asarray(U @ Vt)
 
 
+def whiten_columns(X_train: AnyArray, X_test: AnyArray, components: int) -> tuple[Array, Array]:
+    """The leading principal components of the training rows, scaled so that the result Z has Z'Z = I and column sums 0.
+
+    Returns (n, components) and the test rows under the same affine map (centred and scaled by training alone).
+    Raises ValueError when the centred training rows have a smaller rank than `components`.
+    """
+    train, test = np.asarray(X_train, np.float64), np.asarray(X_test, np.float64)
+    check_finite(X_train=train, X_test=test)
+    if train.ndim != 2 or test.ndim != 2 or train.shape[1] != test.shape[1] or train.shape[0] == 0:
+        raise ValueError(f"X_train is {train.shape}, X_test {test.shape}; pass matrices (n, d) with the same d, n > 0")
+    mean = train.mean(axis=0)
+    U, s, Vt = np.linalg.svd(train - mean, full_matrices=False)
+    rank = int(np.sum(s > max(train.shape) * EPS * s[0]))
+    if not 1 <= components <= rank:
+        raise ValueError(f"components is {components}; the centred rows have rank {rank}: pass a number from 1 to that")
+    return U[:, :components], (test - mean) @ (Vt[:components].T / s[:components])
+
+
 def split(X: AnyArray, y: AnyArray, test_share: float = 0.3, seed: int = 0) -> tuple[Any, Any, Any, Any]:
     """(X_train, y_train, X_test, y_test): a random cut that keeps class proportions where `y` holds classes.
 
