@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
+from scipy.optimize import OptimizeResult, minimize
 from torch import Tensor
 from torch.func import functional_call, stack_module_state, vmap
 
@@ -179,6 +179,7 @@ def _lbfgs(
     """One seed after the other with scipy's L-BFGS; kinks slow it down, 1e-4 is realistic."""
     X, Y = tensor(data.X), tensor(data.y).reshape(data.n, -1)
     iterations, states = 0, []
+    until = math.inf if budget is None else started + budget
     curves = np.full((len(copies), LOG_POINTS), np.nan)
     for row, net in enumerate(copies):
         moving = [p for p in net.parameters() if p.requires_grad]
@@ -191,15 +192,10 @@ def _lbfgs(
             value.backward()
             return value.item(), torch.cat([p.grad.reshape(-1) for p in moving if p.grad is not None]).numpy().copy()
 
-        def note(flat: Array, seen: list[float] = seen, evaluate: Evaluate = evaluate) -> None:
-            seen.append(evaluate(flat)[0])
-            if budget is not None and time.perf_counter() - started > budget:
-                raise StopIteration
-
         start = torch.nn.utils.parameters_to_vector(moving).detach().numpy().copy()
         options = {"maxiter": steps, "maxfun": 4 * steps, "ftol": 1e-15, "gtol": 1e-10, "maxcor": 30}
         seen.append(evaluate(start)[0])
-        found = minimize(evaluate, start, jac=True, method="L-BFGS-B", callback=note, options=options)
+        found = minimize(evaluate, start, jac=True, method="L-BFGS-B", callback=_note_in(seen, until), options=options)
         torch.nn.utils.vector_to_parameters(tensor(found.x), moving)
         seen.append(float(found.fun))
         iterations += len(seen)
@@ -208,3 +204,17 @@ def _lbfgs(
     # the seeds run one after the other: the time of an iteration is the average over all of them
     grid = np.linspace(0, steps, LOG_POINTS)
     return grid, grid * (time.perf_counter() - started) / max(1, iterations), curves, states
+
+
+def _note_in(seen: list[float], until: float) -> Callable[[OptimizeResult], None]:
+    """A callback that keeps scipy's own objective of each iteration, and stops when the clock passes `until`.
+
+    scipy hands over its result only to a callback whose one parameter has this name.
+    """
+
+    def note(intermediate_result: OptimizeResult) -> None:
+        seen.append(float(intermediate_result.fun))
+        if time.perf_counter() > until:
+            raise StopIteration
+
+    return note
