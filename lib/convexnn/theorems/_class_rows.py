@@ -14,6 +14,7 @@ the diagonal), which is the case at every collapsed optimum.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from torch import Tensor
 from convexnn.gauges import Frobenius
 from convexnn.numerics import Array
 from convexnn.theorems._branch_scale import ClassLoss, LogisticClass, SoftmaxClass, SquaredClass
+from convexnn.theorems._deep_networks import Penalty
 from convexnn.types import Data
 
 #: X X' counts as the identity, and columns as orthogonal and non-negative, when no entry is off by more than this.
@@ -38,6 +40,26 @@ class Classes:
     A: Array
     W: Array
     losses: tuple[ClassLoss, ...]
+
+
+@dataclass(frozen=True)
+class ClassModel:
+    """What recovery needs: the classes, the architecture and its penalty, and the data."""
+
+    classes: Classes
+    depth: int
+    penalty: Penalty
+    t: float
+    X: Array
+
+    def network_options(self) -> dict[str, Any]:
+        """What a network to be trained against this program must share with it."""
+        return {"depth": self.depth, "penalty": self.penalty, "t": self.t}
+
+    def check(self, X: Array) -> None:
+        """Raise ValueError unless X is the matrix the program was made from."""
+        if X.shape != self.X.shape or not np.array_equal(X, self.X):
+            raise ValueError(f"data has X of shape {X.shape}, not the X of the solution's program; pass that one")
 
 
 class NonNegativeRows(Frobenius):

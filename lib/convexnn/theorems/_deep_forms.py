@@ -20,7 +20,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from convexnn.numerics import Array
-from convexnn.theorems._branch_scale import ClassLoss, SquaredClass
+from convexnn.theorems._branch_scale import SquaredClass
 from convexnn.theorems._class_rows import classes_of, columns_of, require_whitened
 from convexnn.theorems._deep_networks import Branches, Penalty, Standard, aligned, linear_price
 from convexnn.theorems._schatten import check_depth, decay
@@ -28,6 +28,8 @@ from convexnn.types import Data
 
 #: X counts as rank one when its second singular value is below this share of the first.
 RANK_TOL = 1e-10
+#: A branch is in use when its scale is above this share of the largest.
+ALIVE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -141,25 +143,12 @@ def standard_bound(data: Data, depth: int) -> float:
     return min(float(inside.fun), bound(float(grid[best])))
 
 
-def layer_ranks(network: Branches) -> Array:
-    """(m, L - 2) second over first singular value of the inner matrices of every branch; 0 where a layer has one column."""
-    rows = [torch_ratio(w.detach().numpy()) for w in network.layers()[:-2]]
-    return np.array(rows).T
-
-
-def torch_ratio(W: Array) -> Array:
-    """sigma_2 / sigma_1 of each matrix of a stack (m, p, q)."""
-    s = np.linalg.svd(W, compute_uv=False)
-    return np.asarray(s[:, 1] / np.maximum(s[:, 0], 1e-300) if s.shape[1] > 1 else np.zeros(len(s)))
-
-
-__all__ = [
-    "ClassLoss",
-    "ClosedForm",
-    "layer_ranks",
-    "nonnegative_line",
-    "rank_one",
-    "standard_bound",
-    "standard_network",
-    "whitened",
-]
+def rank_defects(network: Branches | Standard) -> Array:
+    """sigma_2 / sigma_1 of every layer with two singular values, largest over the branches in use; 0: rank one."""
+    if isinstance(network, Standard):
+        stacks = [w.detach().numpy()[None] for w in network.W]
+    else:
+        used = network.scales() > ALIVE * network.scales().max()
+        stacks = [w.detach().numpy()[used] for w in network.layers()]
+    values = [np.linalg.svd(stack, compute_uv=False) for stack in stacks if min(stack.shape[1:]) > 1]
+    return np.array([(s[:, 1] / s[:, 0]).max() for s in values])

@@ -15,6 +15,7 @@ so the first charges a concave price of the scale s for L >= 3, the others a lin
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -31,7 +32,7 @@ Biases = Literal["none", "last", "all"]
 PENALTIES: tuple[Penalty, ...] = ("squared", "power", "fixed")
 BIASES: tuple[Biases, ...] = ("none", "last", "all")
 #: Starting weights are N(0, 2 / fan-in) times one of these, by seed: small starts find sparse networks, large ones fit.
-STARTS = (0.6, 1.0, 1.6)
+STARTS, STANDARD_STARTS = (0.6, 1.0, 1.6), (0.6, 0.8, 1.0)
 
 
 def linear_price(penalty: Penalty, depth: int, t: float = 1.0) -> float:
@@ -81,6 +82,7 @@ class Branches(Network):
         self.offset = nn.Parameter(tensor(np.zeros(c) if offset is None else offset).clone(), requires_grad=free)
         inner = [torch.zeros(w.shape[0], 1, w.shape[2], dtype=torch.float64) for w in self.W]
         self.inner = nn.ParameterList([nn.Parameter(zero, requires_grad=biases == "all") for zero in inner])
+        self.points: Array | None = None  # where seeded kinks start
 
     @property
     def depth(self) -> int:
@@ -125,7 +127,21 @@ class Branches(Network):
             self.u.copy_(draw(self.u.shape, self.u.shape[1]))
             self.A.copy_(draw(self.A.shape, 2 * len(self.A)))
             for bias in (self.b, self.offset, *self.inner):
-                bias.copy_(0.5 * draw(bias.shape, 2) if bias.requires_grad else torch.zeros_like(bias))
+                bias.zero_()
+            if self.biases != "none" and self.points is not None:
+                self._spread(tensor(self.points), draw.rng)
+
+    def _spread(self, X: Tensor, rng: np.random.Generator) -> None:
+        """Biases that put the kink of every free neuron at a random sample: with all at 0 descent sees few of them."""
+        h = X[None].expand(len(self.u), -1, -1)
+        for w, bias in zip(self.W, self.inner):
+            before = h @ w
+            at = torch.as_tensor(rng.integers(len(X), size=(len(w), 1, w.shape[2])))
+            if bias.requires_grad:
+                bias.copy_(-before.gather(1, at))
+            h = torch.relu(before + bias)
+        before = (h @ self.u[:, :, None])[:, :, 0]
+        self.b.copy_(-before.gather(1, torch.as_tensor(rng.integers(len(X), size=(len(before), 1))))[:, 0])
 
 
 class Standard(Network):
@@ -139,7 +155,7 @@ class Standard(Network):
     def activations(self, X: Tensor) -> list[Tensor]:
         """The outputs (n, m_l) of the hidden layers."""
         h, found = X, []
-        for w in self.W[:-1]:
+        for w in list(self.W)[:-1]:  # a slice of a ParameterList copies, and gradients are lost
             h = torch.relu(h @ w)
             found.append(h)
         return found
@@ -157,7 +173,7 @@ class Standard(Network):
         return Standard([w.detach().numpy() * (even / norm) for w, norm in zip(self.W, norms)], self.loss)
 
     def reset(self, seed: int) -> None:
-        draw = _Draw(seed)
+        draw = _Draw(seed, STANDARD_STARTS)
         with torch.no_grad():
             for w in self.W:
                 w.copy_(draw(w.shape, w.shape[0]))
@@ -166,8 +182,8 @@ class Standard(Network):
 class _Draw:
     """Gaussian starting weights of one seed."""
 
-    def __init__(self, seed: int) -> None:
-        self.rng, self.start = np.random.default_rng(seed), STARTS[seed % len(STARTS)]
+    def __init__(self, seed: int, starts: tuple[float, ...] = STARTS) -> None:
+        self.rng, self.start = np.random.default_rng(seed), starts[seed % len(starts)]
 
     def __call__(self, shape: torch.Size, fan_in: int) -> Tensor:
         return tensor(self.rng.standard_normal(tuple(shape))) * self.start * np.sqrt(2 / fan_in)
@@ -180,15 +196,20 @@ def seeded_branches(
     depth: int,
     hidden: int = 3,
     seed: int = 0,
+    points: Array | None = None,
     **options: object,
 ) -> Branches:
-    """`width` branches of `depth` layers with `hidden` neurons in each inner layer and seeded weights."""
+    """`width` branches of `depth` layers with `hidden` neurons in each inner layer and seeded weights.
+
+    points (n, d): with biases, kinks start at these rows. Raises ValueError for no branches or fewer than two layers.
+    """
     if not (isinstance(width, int | np.integer) and width >= 1):
         raise ValueError(f"width is {width!r}; pass a number of branches >= 1")
     check_depth(depth)
     sizes = [d, *[hidden] * (depth - 2)]
-    W = [np.zeros((width, *pair)) for pair in zip(sizes, sizes[1:])]
+    W = [np.zeros((width, *pair)) for pair in pairwise(sizes)]
     built = Branches(W, np.zeros((width, sizes[-1])), np.zeros((width, c)), **options)  # type: ignore[arg-type]
+    built.points = points
     built.reset(seed)
     return built
 
@@ -196,7 +217,7 @@ def seeded_branches(
 def seeded_standard(sizes: Iterable[int], loss: str | Loss = "squared", seed: int = 0) -> Standard:
     """A fully connected network with layer sizes d, m_1, .., c and seeded weights."""
     widths = list(sizes)
-    built = Standard([np.zeros(pair) for pair in zip(widths, widths[1:])], loss)
+    built = Standard([np.zeros(pair) for pair in pairwise(widths)], loss)
     built.reset(seed)
     return built
 
