@@ -52,7 +52,9 @@ def draw_rank_one(stored: Any) -> Figure:
     figure, (axes,) = canvas(width=6.2, height=3.6)
     steps = stored["rank_steps"]
     for layer, (row, colour) in enumerate(zip(stored["rank_path"].T, (BLUE, SKY, GREEN, PINK))):
-        axes.plot(steps, np.maximum(row, FLOOR), color=colour, lw=1.6, label=rf"$\sigma_2/\sigma_1$ of layer {layer + 1}")
+        axes.plot(
+            steps, np.maximum(row, FLOOR), color=colour, lw=1.6, label=rf"$\sigma_2/\sigma_1$ of layer {layer + 1}"
+        )
     axes.plot(steps, np.maximum(stored["rank_excess"], FLOOR), "--", color=RED, lw=1.4, label="objective above optimum")
     axes.axhline(1e-6, color="0.5", lw=0.8, ls=":")
     axes.set(xlabel="L-BFGS iteration", ylabel="dimensionless", yscale="log", ylim=(FLOOR, 30))
@@ -90,10 +92,22 @@ def draw_collapse(stored: Any) -> Figure:
     Reads path_steps (T,), path (T, 4), path_excess (T,), class_betas (B,), class_scales (B, K), class_counts (K,).
     """
     figure, (left, right) = canvas(2, width=5.2, height=3.7)
-    words = ("NC1 within-class spread", "NC2 distance from a simplex", "NC3 classifier against means", "NC4 disagreement")
+    words = (
+        "NC1 within-class spread",
+        "NC2 distance from a simplex",
+        "NC3 classifier against means",
+        "NC4 disagreement",
+    )
     for row, colour, word in zip(stored["path"].T, (BLUE, ORANGE, GREEN, PINK), words):
         left.plot(stored["path_steps"], np.maximum(row, FLOOR), color=colour, lw=1.6, label=word)
-    left.plot(stored["path_steps"], np.maximum(stored["path_excess"], FLOOR), "--", color=RED, lw=1.3, label="objective above optimum")
+    left.plot(
+        stored["path_steps"],
+        np.maximum(stored["path_excess"], FLOOR),
+        "--",
+        color=RED,
+        lw=1.3,
+        label="objective above optimum",
+    )
     left.axhline(1e-6, color="0.5", lw=0.8, ls=":")
     left.set(xlabel="L-BFGS iteration", ylabel="dimensionless", yscale="log", ylim=(FLOOR / 3, 1e7))
     left.legend(loc="upper right", fontsize=8)
@@ -127,7 +141,9 @@ def draw_edges(stored: Any) -> Figure:
         runs = stored["full_runs"][k] / reference[k]
         right.plot(np.full(len(runs), depth), runs, "o", color=SKY, ms=5, label=None if k else "trained, one seed")
     right.axhline(1, color=RED, lw=1.2, ls="--", label="collapsed network")
-    right.plot(depths, stored["full_edges"] / reference, "D", color=BLUE, ms=5, mfc="none", label="edge network, best scale")
+    right.plot(
+        depths, stored["full_edges"] / reference, "D", color=BLUE, ms=5, mfc="none", label="edge network, best scale"
+    )
     right.plot(depths, stored["full_bound"] / reference, "v", color=GREEN, ms=6, label="lower bound, any width")
     right.set(xlabel="layers L", ylabel="objective over collapsed (dimensionless)")
     right.set_xticks(depths, [str(int(d)) for d in depths])
