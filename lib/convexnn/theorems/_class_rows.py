@@ -66,7 +66,9 @@ class NonNegativeRows(Frobenius):
     """N(B_k) = |B_k| for each class k, so sum_k |B_k| >= gamma(A B); `polar` bounds the dual norm of gamma.
 
     Its polar is one number for all classes and not below any row's: a dual vector that passes it bounds the training
-    problem over all networks, not only over those with one neuron a class.
+    problem over all networks, not only over those with one neuron a class. It sees Q = A'V alone. For V outside the
+    range of A that is still a bound: A Q has no smaller dual value than V (squared loss: a projection that keeps
+    <V, Y>; logistic and softmax: the mean over permutations within the classes, and the dual is concave).
     """
 
     def polar(self, Q: Tensor) -> Tensor:

@@ -123,10 +123,11 @@ def standard_network(data: Data, depth: int, width: int | None = None) -> Standa
 def standard_bound(data: Data, depth: int) -> float:
     """A lower bound for every fully connected network of this depth: squared loss and decay, whitened rows.
 
-        |W_1| .. |W_L| >= gamma(F) and gamma(F) >= the l1 norm of the class scales of F, so
-        P >= min over g >= 0 of   min { 1/2 sum_k (sigma_k - s_k)^2 : sum_k s_k <= g }  +  beta (L/2) g^{2/L}
+        |W_1| .. |W_L| >= gamma(F) for what it predicts (Cauchy-Schwarz over the last hidden neurons), so
+        P >= min over g >= 0 of   min { 1/2 |F - Y|^2 : gamma(F) <= g }  +  beta (L/2) g^{2/L}
 
-    The inner minimum is s = (sigma - tau)_+; g falls as tau grows, and the outer one is scanned over tau.
+    The closest F is collapsed, with scales (sigma_k - tau)_+ that sum to g (`whitened`, two layers, beta = tau); g
+    falls as tau grows, and the outer minimum is scanned over tau. gamma is the gauge of `_class_rows`.
     """
     require_whitened(data.X)
     check_depth(depth)
