@@ -54,6 +54,21 @@ def test_a_batch_of_seeds_is_the_same_as_one_after_another(optimiser):
     close(together.final, alone, 1e-6)  # rounding grows along the iterations
 
 
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_a_recorded_quantity_is_that_of_the_network_at_the_logged_iterations(optimiser):
+    def norms(net: torch.nn.Module) -> list[float]:
+        return [two_layer.objective(net, DATA), float(net.U.norm())]
+
+    network = two_layer.network(4, DATA, seed=1)
+    run = train(network, DATA, optimiser, seeds=[1, 2], steps=60, device="cpu", record=norms)
+    assert run.recorded.shape == (2, len(run.iterations), 2)
+    close(run.recorded[0, 0, 1], float(network.U.norm()))
+    if optimiser == "lbfgs":  # its curve is interpolated between iterations, and it may end before the last of them
+        close(run.recorded[:, -1, 0], run.final, 1e-9)
+    else:
+        close(run.recorded[:, :, 0], run.curves, 1e-9)
+
+
 def test_training_leaves_the_network_that_it_was_given_alone():
     network = two_layer.network(4, DATA)
     before = {name: p.clone() for name, p in network.state_dict().items()}

@@ -1,7 +1,8 @@
 """Gradient training of a network from many seeds at once: the opponent that every theorem has to face.
 
 All seeds run as one batch (vmap over the weights), full batch, float64. The reported objective is the true training
-problem, logged on the way, and the best weights seen are kept, not the last.
+problem, logged on the way, and the best weights seen are kept, not the last. `record` follows any other quantity of the
+network along the way.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,12 +26,17 @@ from convexnn.types import Data
 OPTIMISERS = ("adam", "sgd", "lbfgs")
 LOG_POINTS = 200
 
-Evaluate = Callable[[Array], tuple[float, Array]]
+Record = Callable[[Network], Sequence[float]]
+#: iterations (T,), times (T,), curves (S, T), the best weights of each seed, recorded (S, T, k) or None
+Log = tuple[Array, Array, Array, list[dict[str, Tensor]], Array | None]
 
 
 @dataclass(frozen=True)
 class Training:
-    """Objectives of S runs: `curves` (S, T) at `iterations` (T,) and `times_s` (T,); `best` is the best network."""
+    """Objectives of S runs: `curves` (S, T) at `iterations` (T,) and `times_s` (T,); `best` is the best network.
+
+    recorded  (S, T, k) what `record` returned at the same iterations, or None
+    """
 
     seeds: tuple[int, ...]
     iterations: Array
@@ -39,6 +45,7 @@ class Training:
     final: Array  # (S,) the best objective of each seed
     best: Network
     elapsed_s: float
+    recorded: Array | None = None
 
     @property
     def value(self) -> float:
@@ -55,6 +62,7 @@ def train(
     learning_rate: float = 0.03,
     budget: float | None = None,
     device: str = "auto",
+    record: Record | None = None,
 ) -> Training:
     """Train copies of `network` from `seeds` on loss + beta * penalty and report every objective.
 
@@ -62,6 +70,7 @@ def train(
     steps          full-batch steps (lbfgs: iterations)
     learning_rate  the initial rate; for sgd it is divided by the number of samples
     budget         seconds for all seeds together
+    record         called with the network of every seed at every logged iteration; its k numbers are kept
     Returns a Training. Raises ValueError when every seed has diverged: lower `learning_rate`.
     """
     check_choice("optimiser", optimiser, OPTIMISERS)
@@ -74,11 +83,11 @@ def train(
     copies = [_fresh(network, seed) for seed in chosen]
     started = time.perf_counter()
     if optimiser == "lbfgs":
-        record = _lbfgs(copies, data, int(steps), budget, started)
+        log = _lbfgs(copies, data, int(steps), budget, started, record)
     else:
         there = resolve_device(device)
-        record = _batched(copies, data, optimiser, int(steps), learning_rate, budget, there, started)
-    iterations, times, curves, states = record
+        log = _batched(copies, data, optimiser, int(steps), learning_rate, budget, there, started, record)
+    iterations, times, curves, states, recorded = log
     final = np.nanmin(np.where(np.isfinite(curves), curves, np.inf), axis=1)
     if not np.isfinite(final).any():
         raise ValueError(f"all {len(chosen)} runs diverged; lower learning_rate (it is {learning_rate:g})")
@@ -86,7 +95,7 @@ def train(
     best = copies[winner]
     best.load_state_dict(states[winner])
     best.cpu()
-    return Training(chosen, iterations, times, curves, final, best, time.perf_counter() - started)
+    return Training(chosen, iterations, times, curves, final, best, time.perf_counter() - started, recorded)
 
 
 def _fresh(network: Network, seed: int) -> Network:
@@ -104,7 +113,8 @@ def _batched(
     budget: float | None,
     device: torch.device,
     started: float,
-) -> tuple[Array, Array, Array, list[dict[str, Tensor]]]:
+    record: Record | None,
+) -> Log:
     """All seeds in one graph; the best weights of each seed are kept."""
     X, Y = tensor(data.X, device), tensor(data.y, device).reshape(data.n, -1)
     copies = [clone.to(device) for clone in copies]
@@ -125,7 +135,7 @@ def _batched(
     else:
         stepper = torch.optim.SGD(moving, lr=rate / data.n, momentum=0.9)
     schedule = torch.optim.lr_scheduler.LambdaLR(stepper, lambda t: 0.5 * (1 + math.cos(math.pi * min(t / steps, 1.0))))
-    every, best = max(1, steps // LOG_POINTS), _Best(len(copies))
+    every, best = max(1, steps // LOG_POINTS), _Best(len(copies), copy.deepcopy(base).cpu(), record)
     for step in range(steps + 1):
         stepper.zero_grad()
         values = vmap(run)(params, buffers)
@@ -152,9 +162,10 @@ class _Objective(torch.nn.Module):
 
 
 class _Best:
-    """The log of a batched run and the best weights of each seed so far."""
+    """The log of a batched run and the best weights of each seed so far; `net` is a copy to show to `record`."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, net: Network, record: Record | None) -> None:
+        self.net, self.record_of, self.records = net, record, list[list[Array]]()
         self.lowest = np.full(count, np.inf)
         self.states: list[dict[str, Tensor]] = [{} for _ in range(count)]
         self.rows: list[tuple[int, float, Array]] = []
@@ -164,57 +175,74 @@ class _Best:
     ) -> None:
         objective = values.detach().cpu().numpy().copy()
         self.rows.append((step, elapsed, objective))
+        if self.record_of is not None:
+            every = [{k: v[s].detach().cpu() for k, v in {**params, **buffers}.items()} for s in range(len(objective))]
+            self.records.append([_recorded(self.net, state, self.record_of) for state in every])
         for s in np.flatnonzero((objective < self.lowest) | ~np.array([bool(state) for state in self.states])):
             self.lowest[s] = objective[s]
             self.states[s] = {k: v[s].detach().cpu().clone() for k, v in {**params, **buffers}.items()}
 
-    def record(self) -> tuple[Array, Array, Array, list[dict[str, Tensor]]]:
+    def record(self) -> Log:
         steps, times, values = zip(*self.rows)
-        return np.array(steps, dtype=float), np.array(times), np.array(values).T, self.states
+        recorded = np.array(self.records).transpose(1, 0, 2) if self.records else None
+        return np.array(steps, dtype=float), np.array(times), np.array(values).T, self.states, recorded
+
+
+def _recorded(net: Network, state: dict[str, Tensor], record: Record) -> Array:
+    """What `record` says about the network with these weights."""
+    net.load_state_dict(state)
+    with torch.no_grad():
+        return np.asarray(record(net), dtype=float)
 
 
 def _lbfgs(
-    copies: list[Network], data: Data, steps: int, budget: float | None, started: float
-) -> tuple[Array, Array, Array, list[dict[str, Tensor]]]:
+    copies: list[Network], data: Data, steps: int, budget: float | None, started: float, record: Record | None
+) -> Log:
     """One seed after the other with scipy's L-BFGS; kinks slow it down, 1e-4 is realistic."""
-    X, Y = tensor(data.X), tensor(data.y).reshape(data.n, -1)
-    iterations, states = 0, []
     until = math.inf if budget is None else started + budget
-    curves = np.full((len(copies), LOG_POINTS), np.nan)
-    for row, net in enumerate(copies):
-        moving = [p for p in net.parameters() if p.requires_grad]
-        seen: list[float] = []
-
-        def evaluate(flat: Array, net: Network = net, moving: list[torch.nn.Parameter] = moving) -> tuple[float, Array]:
-            torch.nn.utils.vector_to_parameters(tensor(flat), moving)
-            net.zero_grad()
-            value = net.training_loss(X, Y, data.beta)
-            value.backward()
-            return value.item(), torch.cat([p.grad.reshape(-1) for p in moving if p.grad is not None]).numpy().copy()
-
-        start = torch.nn.utils.parameters_to_vector(moving).detach().numpy().copy()
-        options = {"maxiter": steps, "maxfun": 4 * steps, "ftol": 1e-15, "gtol": 1e-10, "maxcor": 30}
-        seen.append(evaluate(start)[0])
-        found = minimize(evaluate, start, jac=True, method="L-BFGS-B", callback=_note_in(seen, until), options=options)
-        torch.nn.utils.vector_to_parameters(tensor(found.x), moving)
-        seen.append(float(found.fun))
-        iterations += len(seen)
-        curves[row] = np.interp(np.linspace(0, steps, LOG_POINTS), np.arange(len(seen)), seen)
-        states.append({k: v.detach().clone() for k, v in net.state_dict().items()})
+    runs = [_descend(net, data, steps, until, record) for net in copies]
     # the seeds run one after the other: the time of an iteration is the average over all of them
+    a_step = (time.perf_counter() - started) / max(1, sum(len(seen) for seen, _ in runs))
     grid = np.linspace(0, steps, LOG_POINTS)
-    return grid, grid * (time.perf_counter() - started) / max(1, iterations), curves, states
+    curves = np.array([np.interp(grid, np.arange(len(seen)), seen) for seen, _ in runs])
+    states = [{k: v.detach().clone() for k, v in net.state_dict().items()} for net in copies]
+    recorded = [np.array(shown)[np.minimum(grid.astype(int), len(shown) - 1)] for _, shown in runs if shown]
+    return grid, grid * a_step, curves, states, np.array(recorded) if recorded else None
 
 
-def _note_in(seen: list[float], until: float) -> Callable[[OptimizeResult], None]:
-    """A callback that keeps scipy's own objective of each iteration, and stops when the clock passes `until`.
+def _descend(
+    net: Network, data: Data, steps: int, until: float, record: Record | None
+) -> tuple[list[float], list[Array]]:
+    """Train one network in place; the objective of each iteration, and what `record` says of each."""
+    X, Y = tensor(data.X), tensor(data.y).reshape(data.n, -1)
+    moving = [p for p in net.parameters() if p.requires_grad]
+    seen: list[float] = []
+    shown: list[Array] = []
 
-    scipy hands over its result only to a callback whose one parameter has this name.
-    """
+    def evaluate(flat: Array) -> tuple[float, Array]:
+        torch.nn.utils.vector_to_parameters(tensor(flat), moving)
+        net.zero_grad()
+        value = net.training_loss(X, Y, data.beta)
+        value.backward()
+        return value.item(), torch.cat([p.grad.reshape(-1) for p in moving if p.grad is not None]).numpy().copy()
+
+    def show(value: float, flat: Array) -> None:
+        seen.append(value)
+        if record is not None:
+            torch.nn.utils.vector_to_parameters(tensor(flat), moving)
+            with torch.no_grad():
+                shown.append(np.asarray(record(net), dtype=float))
 
     def note(intermediate_result: OptimizeResult) -> None:
-        seen.append(float(intermediate_result.fun))
+        """scipy hands over its result, and so its own objective, only to a callback whose parameter has this name."""
+        show(float(intermediate_result.fun), intermediate_result.x)
         if time.perf_counter() > until:
             raise StopIteration
 
-    return note
+    start = torch.nn.utils.parameters_to_vector(moving).detach().numpy().copy()
+    options = {"maxiter": steps, "maxfun": 4 * steps, "ftol": 1e-15, "gtol": 1e-10, "maxcor": 30}
+    show(evaluate(start)[0], start)
+    found = minimize(evaluate, start, jac=True, method="L-BFGS-B", callback=note, options=options)
+    show(float(found.fun), found.x)
+    torch.nn.utils.vector_to_parameters(tensor(found.x), moving)
+    return seen, shown
