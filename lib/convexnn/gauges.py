@@ -21,7 +21,7 @@ from torch import Tensor
 class Gauge(ABC):
     """A sum over groups of one norm (or seminorm) N. `free` trailing rows of each group are not penalised.
 
-    conic: N is finite or cheap only on a cone of its own; gradient steps crawl there, `solve` takes alternating directions.
+    conic: N has a cone of its own; gradient steps crawl there, so `solve` takes alternating directions.
     """
 
     free: int = 0

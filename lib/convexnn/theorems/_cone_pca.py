@@ -6,7 +6,7 @@ A maximiser inside the cone is a top eigenvector of Q; any other lies on a facet
 with one dimension less. So the faces are visited one after the other: O(n^{r-1}) small eigenproblems, polynomial for
 fixed rank. In general the problem is NP-hard (with Q = I - H it decides copositivity).
     M(v) = max_{|u| <= 1} |V'(Xu)_+|_2 = max over the cells i of sqrt( max over K_i of u'X'D_i V V'D_i X u )
-Source: Sahiner, Ergen, Pauly and Pilanci (arXiv 2012.13329), the local search of its algorithms; facets by this project.
+Source: Sahiner, Ergen, Pauly and Pilanci (arXiv 2012.13329), local search; facets by this project.
 """
 
 from __future__ import annotations

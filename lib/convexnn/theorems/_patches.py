@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from convexnn.cones import Cone
-from convexnn.numerics import Array, check_choice, check_finite
+from convexnn.numerics import Array, BoolArray, check_choice, check_finite, tensor
 from convexnn.operators import GatedOperator, Operator
 from convexnn.theorems._patterned import row_space
 
@@ -138,3 +138,10 @@ class PooledOperator(Operator):
 
     def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
         return replace(self, gated=self.gated.to(device, dtype), pool=self.pool.to(device, dtype))
+
+
+def operator_of(patches: Patches, D: BoolArray, c: int) -> Operator:
+    """The gated map of patterns D (n K, G) to c outputs, pooled unless a sample is one patch of weight one."""
+    a, K = patches.pool.shape
+    gated = GatedOperator(tensor(patches.rows), tensor(D), (1.0,), a * c)
+    return gated if a == K == 1 and patches.pool[0, 0] == 1 else PooledOperator(gated, tensor(patches.pool))

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -40,7 +39,7 @@ class PlanarNuclear(Gauge):
     frame: Tensor
     cos: Tensor
     sin: Tensor
-    conic: ClassVar[bool] = True
+    conic: bool = True
 
     def _local(self, Z: Tensor) -> tuple[Tensor, Tensor]:
         local = self.frame.to(Z) @ Z
@@ -85,12 +84,11 @@ class PlanarNuclear(Gauge):
         W[live] = frame.transpose(1, 2) @ thresholded
         return W
 
-
     def factors(self, V: Array, i: int) -> tuple[Array, Array]:
-        """u_k (rows) and g_k (rows), k <= 2, with V = sum u_k g_k', |u_k| = |g_k| and sum |u_k||g_k| = N(V), in cell i."""
+        """Rows u_k and g_k, k <= 2, of cell i with V = sum u_k g_k', |u_k| = |g_k| and sum |u_k||g_k| = N(V)."""
         frame = self.frame[i].cpu().numpy()
         U = planar_factors(frame @ V, float(self.cos[i]), float(self.sin[i]))
-        return U @ frame, np.linalg.lstsq(U.T, frame @ V, rcond=None)[0]
+        return U @ frame, np.asarray(np.linalg.lstsq(U.T, frame @ V, rcond=None)[0])
 
 
 def planar_nuclear(X: Array, D: BoolArray, gates: Array) -> PlanarNuclear:

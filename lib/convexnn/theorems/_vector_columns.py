@@ -141,7 +141,7 @@ def _master_at(Phi: Array, Y: Array, beta: float, w: Array) -> tuple[float, Arra
     flat = Phi.transpose(2, 1, 0).reshape(m * a, n)  # rows: features
     K = np.eye(n) + 2 * (flat.T * np.repeat(w, a)) @ flat
     solved = np.linalg.solve(K, np.hstack([Y, flat.T]))
-    R, whitened = solved[:, : Y.shape[1]], solved[:, Y.shape[1] :]
+    R, whitened = np.asarray(solved[:, : Y.shape[1]]), solved[:, Y.shape[1] :]
     pulls = flat @ R  # (m a, c)
     inner = (flat @ whitened) * (pulls @ pulls.T)
     hessian = 4 * inner.reshape(m, a, m, a).sum((1, 3))

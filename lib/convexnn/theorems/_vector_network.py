@@ -99,7 +99,7 @@ def merge(network: VectorNetwork) -> VectorNetwork:
 def prune(network: VectorNetwork, X: Array) -> VectorNetwork:
     """At most n c neurons with the same predictions on X and no larger penalty: a vertex of the strengths' program.
 
-        min sum_j s_j   s.t.  sum_j s_j psi_j = f(X),  s >= 0,     psi_j (n c,) the prediction of neuron j per strength
+    min sum_j s_j   s.t.  sum_j s_j psi_j = f(X),  s >= 0,     psi_j (n c,) the prediction of neuron j per strength
     """
     net = balanced(network)
     if net.width == 0:
@@ -121,10 +121,9 @@ def prune(network: VectorNetwork, X: Array) -> VectorNetwork:
     if moved > EXACT_TOL or s.sum() > strength.sum() * (1 + EXACT_TOL):
         return net
     root = np.sqrt(s / strength[keep])
-    live = np.isin(np.arange(net.width), keep)
-    return _like(net, U[keep] * root[:, None], A[keep] * root[:, None, None], live)
+    return _like(net, U[keep] * root[:, None], A[keep] * root[:, None, None], keep)
 
 
-def _like(network: VectorNetwork, U: Array, A: Array, live: Array | None) -> VectorNetwork:
+def _like(network: VectorNetwork, U: Array, A: Array, live: np.ndarray | None) -> VectorNetwork:
     gates = None if network.gates is None or live is None else network.gates.numpy()[live]
     return VectorNetwork(U, A, network.loss, network.pool.numpy(), gates)

@@ -30,17 +30,25 @@ def _cells(data: Data, D: BoolArray | None) -> list[tuple[Array, Array]]:
 
 
 def _constraints(U: Any, SX: Array, coned: bool) -> list[Any]:
-    return [SX @ U @ SX.T >= 0] if coned else []
+    """S X U X'S >= 0: each pair of rows once, at unit length; the diagonal is >= 0 already because U >= 0."""
+    import cvxpy as cp
+
+    size = np.linalg.norm(SX, axis=1)
+    unit = SX[size > 0] / size[size > 0, None]
+    return [cp.upper_tri(unit @ U @ unit.T) >= 0] if coned and len(unit) > 1 else []
 
 
 def copositive_reference(data: Data, D: BoolArray | None, coned: bool) -> Any:
-    """The copositive program over doubly non-negative matrices; variables(problem)[i] is U_i."""
+    """The copositive program over doubly non-negative matrices; its variables in order of their id are 2 beta U_i.
+
+    That scale is the one of the weights, whatever beta is; with U_i itself the solver loses digits when beta is small.
+    """
     import cvxpy as cp
 
     Y = data.y.reshape(data.n, -1)
     kernel, trace, constraints = np.eye(data.n), 0, []
     for DX, SX in _cells(data, D):
-        U = cp.Variable((data.X.shape[1], data.X.shape[1]), PSD=True)
+        U = cp.Variable((data.X.shape[1], data.X.shape[1]), PSD=True) / (2 * data.beta)
         kernel = kernel + 2 * (DX @ U @ DX.T)
         trace = trace + cp.trace(U)
         constraints += _constraints(U, SX, coned)

@@ -4,7 +4,8 @@ Training    p* = min over m, u_j, a_j   L( sum_j (X u_j)_+ a_j' ) + beta/2 sum_j
 equals, for every width m >= m* with m* <= n c,
 
     min over V_1..V_P   L( sum_i D_i X V_i ) + beta sum_i N_i(V_i),     V_i (d, c)
-    N_i(V) = min { sum_k |u_k| |g_k| : V = sum_k u_k g_k', S_i X u_k >= 0 } = min over W in C_i of 1/2 tr V'W^+V + 1/2 tr W
+    N_i(V) = min { sum_k |u_k| |g_k| : V = sum_k u_k g_k', S_i X u_k >= 0 }
+           = min over W in C_i   1/2 tr V'W^+V + 1/2 tr W
 
 with C_i = conv { u u' : S_i X u >= 0 }; for the squared loss, with W = 2 beta U, it is the copositive program
 
@@ -30,38 +31,45 @@ Tests: tests/theorems/test_vector_output.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from convexnn.claims import Claim, Kind, Scope, Source
 from convexnn.cones import FreeCone
-from convexnn.gauges import Nuclear
 from convexnn.losses import Loss, get_loss
 from convexnn.networks import ACTIVATIONS, Activation, Network
 from convexnn.numerics import Array, BoolArray, check_choice, tensor
-from convexnn.operators import GatedOperator, Operator
 from convexnn.patterns import gates_of
 from convexnn.program import Program
-from convexnn.theorems._directed_gauge import directed_nuclear, nearest_cells
-from convexnn.theorems._patches import Patches, PooledOperator, Pooling, patches_of, pooling_matrix
+from convexnn.theorems._patches import Pooling, operator_of, patches_of, pooling_matrix
 from convexnn.theorems._patterned import select_patterns
-from convexnn.theorems._planar_cone import planar_nuclear
+from convexnn.theorems._vector_claims import claims, source
+from convexnn.theorems._vector_columns import column_generation
+from convexnn.theorems._vector_encoding import Model, encode
+from convexnn.theorems._vector_groups import gated_groups, relu_groups
 from convexnn.theorems._vector_network import VectorNetwork
 from convexnn.theorems._vector_references import copositive_reference, nuclear_reference
 from convexnn.types import Data, Solution
 
+__all__ = [
+    "assumptions",
+    "claims",
+    "column_generation",
+    "encode",
+    "network",
+    "objective",
+    "program",
+    "recover",
+    "reference",
+    "sample",
+    "sizes",
+    "source",
+]
+
 # ---- 1 the statement ------------------------------------------------------------------------------------------------
 
-source = Source("Sahiner, Ergen, Pauly and Pilanci, Vector-output ReLU Neural Network Problems", "2012.13329")
-ours = Source("this project, derived and measured here")
-
 sizes = ("tiny", "quick", "full")
-
-claims: tuple[Claim, ...] = ()
 
 
 def assumptions(data: Data) -> tuple[str, ...]:
@@ -129,31 +137,6 @@ def reference(
 # ---- 3 the program --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Model:
-    """What recovery needs: the stacked patches, the cell of every group with its gate, and the kind of gauge."""
-
-    activation: Activation
-    patches: Patches
-    D: BoolArray  # (n K, G)
-    gates: Array  # (G, r), inside the cells
-    factors: Callable[[Array, int], tuple[Array, Array]]  # V, g -> u_k, g_k: the cheapest factors in cell g
-    directions: Array | None  # (G, r) unit neurons of a program with given directions
-    X: Array
-
-    def network_options(self) -> dict[str, Any]:
-        """What a network to be trained against this program must share with it."""
-        shared: dict[str, Any] = {"activation": self.activation, "pooling": self.patches.pool}
-        if self.activation == "gated":
-            shared["gates"] = np.repeat(self.patches.lift(self.gates), self.patches.rank, axis=0)
-        return shared
-
-    def check(self, X: Array) -> None:
-        """Raise ValueError unless X is the array the program was made from."""
-        if X.shape != self.X.shape or not np.array_equal(X, self.X):
-            raise ValueError(f"data has X of shape {X.shape}, not the X of the solution's program; pass that one")
-
-
 def program(
     data: Data,
     patterns: Literal["all"] | int | BoolArray = "all",
@@ -175,67 +158,20 @@ def program(
     patches = patches_of(data.X, pooling)
     D, found, complete = select_patterns(patches.rows, patterns, "none", seed, limit)
     gates = gates_of(patches.rows, D) if found is None else found
-    U = None
-    if activation == "gated":
-        gauge, cheapest = Nuclear(), singular_factors
-    elif directions is not None or patches.rank == 1:
-        D, gates, U = _with_neurons(patches, D, gates, directions)
-        gauge = directed_nuclear(patches.rows, D, U)
-        cheapest = gauge.factors
-    elif patches.rank == 2:
-        gauge = planar_nuclear(patches.rows, D, gates)
-        cheapest = gauge.factors
-    else:
-        raise ValueError(
-            f"X has rank {patches.rank}: the constrained nuclear norm of its cells is NP-hard to evaluate in general; "
-            "pass directions=column_generation(data).directions, or activation='gated' for the nuclear norm"
-        )
+    groups = gated_groups(D, gates) if activation == "gated" else relu_groups(patches, D, gates, directions)
     relu = activation == "relu"
     return Program(
         loss=get_loss(loss),
-        operator=_operator(patches, D, data.y.reshape(data.n, -1).shape[1]),
-        gauge=gauge,
+        operator=operator_of(patches, groups.D, data.y.reshape(data.n, -1).shape[1]),
+        gauge=groups.gauge,
         cone=FreeCone(),
         beta=data.beta,
         Y=tensor(data.y).reshape(data.n, -1),
         scope="network" if relu and complete else "program",
         name="vector_output",
         assumptions=(*conditions, *(("the patterns are all cells of the arrangement",) if complete else ())),
-        model=Model(activation, patches, D, gates, cheapest, U, data.X),
+        model=Model(activation, patches, groups, data.X),
     )
-
-
-def _operator(patches: Patches, D: BoolArray, c: int) -> Operator:
-    a, K = patches.pool.shape
-    gated = GatedOperator(tensor(patches.rows), tensor(D), (1.0,), a * c)
-    return gated if a == K == 1 and patches.pool[0, 0] == 1 else PooledOperator(gated, tensor(patches.pool))
-
-
-def _with_neurons(
-    patches: Patches, D: BoolArray, gates: Array, directions: Array | None
-) -> tuple[BoolArray, Array, Array]:
-    """Cells, gates and unit neurons of the groups: every cell with its own gate, then a group for each direction."""
-    inner = gates / np.linalg.norm(gates, axis=1, keepdims=True)
-    if directions is None:
-        return D, gates, inner
-    U = np.asarray(directions, dtype=np.float64)
-    width = patches.rank if patches.basis is None else patches.basis.shape[1]
-    if U.ndim != 2 or U.shape[1] != width or len(U) == 0:
-        raise ValueError(f"directions has shape {U.shape}; pass at least one neuron, (m, {width})")
-    U = patches.drop(U)
-    size = np.linalg.norm(U, axis=1)
-    if not (size > 0).all():
-        raise ValueError(f"directions: row {int(np.argmin(size))} is zero on the data; drop it")
-    U = U / size[:, None]
-    cells = nearest_cells(patches.rows, D, U)
-    return np.hstack([D, D[:, cells]]), np.vstack([gates, gates[cells]]), np.vstack([inner, U])
-
-
-def singular_factors(V: Array, group: int) -> tuple[Array, Array]:
-    """u_k = sqrt(s_k) l_k, g_k = sqrt(s_k) r_k: the cheapest factors without a cone."""
-    left, s, right = np.linalg.svd(V, full_matrices=False)
-    root = np.sqrt(s[s > 0])[:, None]
-    return left.T[s > 0] * root, right[s > 0] * root
 
 
 # ---- 4 the map back -------------------------------------------------------------------------------------------------
@@ -252,11 +188,11 @@ def recover(data: Data, solution: Solution) -> VectorNetwork:
     a, c = patches.pool.shape[0], data.y.reshape(data.n, -1).shape[1]
     U, A, group = [np.zeros((0, patches.rank))], [np.zeros((0, a, c))], []
     for i in np.flatnonzero(solution.active):
-        left, right = model.factors(solution.Z[i], int(i))
+        left, right = model.groups.factors(solution.Z[i], int(i))
         U.append(left)
         A.append(right.reshape(len(left), a, c))
         group += [i] * len(left)
-    gates = patches.lift(model.gates[group]) if model.activation == "gated" else None
+    gates = patches.lift(model.groups.gates[group]) if model.activation == "gated" else None
     return VectorNetwork(patches.lift(np.vstack(U)), np.concatenate(A), solution.program.loss, patches.pool, gates)
 
 
