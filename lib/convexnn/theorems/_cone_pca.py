@@ -1,11 +1,10 @@
-"""Principal components in a cone, exactly: the oracle of every algorithm for vector outputs.
+"""Principal components in a cone, exactly: one cell's part of the dual norm of vector outputs.
 
     max u'Q u   s.t.  |u| <= 1,  K u >= 0            Q >= 0 (r, r),  K (n, r)
 
 A maximiser inside the cone is a top eigenvector of Q; any other lies on a facet {k'u = 0}, which is the same problem
 with one dimension less. So the faces are visited one after the other: O(n^{r-1}) small eigenproblems, polynomial for
 fixed rank. In general the problem is NP-hard (with Q = I - H it decides copositivity).
-    M(v) = max_{|u| <= 1} |V'(Xu)_+|_2 = max over the cells i of sqrt( max over K_i of u'X'D_i V V'D_i X u )
 Source: Sahiner, Ergen, Pauly and Pilanci (arXiv 2012.13329), local search; facets by this project.
 """
 
@@ -15,8 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from convexnn.numerics import Array, BoolArray, check_finite
-from convexnn.theorems._patches import Patches
+from convexnn.numerics import Array, check_finite
 
 #: A unit vector counts as inside when no slack is below minus this (rows of unit length).
 INSIDE_TOL = 1e-12
@@ -82,32 +80,3 @@ def _complement(k: Array) -> Array:
     w[0] += np.copysign(1.0, k[0])
     reflection = np.eye(len(k)) - np.outer(w, w) * (2.0 / float(w @ w))
     return np.asarray(reflection[:, 1:])
-
-
-@dataclass(frozen=True)
-class Neuron:
-    """The strongest neuron: |V'(X u)_+|_2 = value for the unit vector u (r,), found in cell `cell`."""
-
-    value: float
-    u: Array
-    cell: int
-
-
-def strongest(patches: Patches, D: BoolArray, v: Array, above: float = np.inf) -> tuple[Neuron, list[Neuron]]:
-    """M(v), the exact maximum over the cells of D (n K, P), and the best neuron of every cell that exceeds `above`.
-
-    v : (n, c) dual vector. A cell whose pull has a spectral norm below both the best value and `above` is skipped.
-    """
-    check_finite(v=v)
-    pulls = np.einsum("np,nd,nc->pdc", D.astype(float), patches.rows, patches.spread(v), optimize=True)
-    ceilings = np.linalg.norm(pulls, 2, axis=(1, 2))
-    best, strong = Neuron(0.0, np.zeros(patches.rank), 0), []
-    for i in np.argsort(-ceilings):
-        if ceilings[i] <= min(best.value, above):
-            break
-        found = cone_pca(pulls[i] @ pulls[i].T, np.where(D[:, i], 1.0, -1.0)[:, None] * patches.rows)
-        neuron = Neuron(float(np.sqrt(max(found.value, 0.0))), found.u, int(i))
-        best = max(best, neuron, key=lambda n: n.value)
-        if neuron.value > above:
-            strong.append(neuron)
-    return best, strong

@@ -3,7 +3,7 @@
 Group g has a cell K_g and one unit neuron u_g in it (any number of groups may share a cell):
 
     N(Z_g)     = |u_g'Z_g|_2 when Z_g = u_g (u_g'Z_g), else infinity        the price of a network: an upper bound
-    polar(Q_g) = max over all u in K_g, |u| <= 1 of |Q_g'u|_2               exact by faces: at least |Q_g'u_g|_2
+    polar(Q_g) >= max over all u in K_g, |u| <= 1 of |Q_g'u|_2              exact for the largest group: M(v)
 
 So an objective is that of a network and a dual value bounds every network: a certificate holds for the training problem
 over all neurons, and its gap says what the given neurons lack. In one dimension a cell is a ray and nothing is lacking.
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from convexnn.gauges import Gauge
 from convexnn.numerics import Array, BoolArray, tensor, to_numpy
-from convexnn.theorems._cone_pca import cone_pca
+from convexnn.theorems._faces import Faces, faces_of
 
 #: Z_g may leave the line of its neuron by this much, relative to its size.
 LINE_TOL = 1e-9
@@ -29,11 +29,10 @@ CELL_TOL = 1e-9
 
 @dataclass(frozen=True)
 class DirectedNuclear(Gauge):
-    """Neurons U (G, r) of unit length in the cells {u : S_g rows u >= 0}, S (N, G) with entries -1, +1."""
+    """Neurons U (G, r) of unit length, one in each of the cells that `faces` was made from."""
 
     U: Tensor
-    rows: Array
-    S: Array
+    faces: Faces
 
     def per_group(self, Z: Tensor) -> Tensor:
         pulled = self._along(Z)
@@ -47,16 +46,11 @@ class DirectedNuclear(Gauge):
         return self._line(shrink * pulled)
 
     def polar(self, Q: Tensor) -> Tensor:
-        """Exact for the largest group; a group whose spectral norm does not exceed that maximum keeps the norm."""
+        """min( |Q_g|, M ) with M the exact maximum over all cells: valid for every group, exact for the largest."""
         pulls = to_numpy(Q)
-        bounds = np.linalg.norm(pulls, 2, axis=(1, 2)) if len(pulls) else np.zeros(0)
-        largest = 0.0
-        for g in np.argsort(-bounds):
-            if bounds[g] <= largest:
-                break
-            bounds[g] = np.sqrt(max(cone_pca(pulls[g] @ pulls[g].T, self.S[:, g, None] * self.rows).value, 0.0))
-            largest = max(largest, float(bounds[g]))
-        return torch.as_tensor(bounds).to(Q)
+        largest, _ = self.faces.local_maxima(pulls, np.inf)
+        norms = np.linalg.norm(pulls, 2, axis=(1, 2))
+        return torch.as_tensor(np.minimum(norms, largest)).to(Q)
 
     def factors(self, V: Array, g: int) -> tuple[Array, Array]:
         """The balanced neuron of group g: u (1, r), a (1, c) with V = u'a."""
@@ -74,7 +68,7 @@ class DirectedNuclear(Gauge):
 
 def directed_nuclear(rows: Array, D: BoolArray, U: Array) -> DirectedNuclear:
     """The gauge of unit neurons U (G, r), one for each column of D (N, G)."""
-    return DirectedNuclear(tensor(U), rows, np.where(D, 1.0, -1.0))
+    return DirectedNuclear(tensor(U), faces_of(rows, D))
 
 
 def nearest_cells(rows: Array, D: BoolArray, U: Array) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 
 from convexnn.numerics import Array, check_positive
 from convexnn.patterns import enumerate_patterns
-from convexnn.theorems._cone_pca import strongest
+from convexnn.theorems._faces import faces_of
 from convexnn.theorems._patches import Pooling, patches_of
 from convexnn.theorems._vector_columns import assemble
 from convexnn.theorems._vector_network import VectorNetwork
@@ -49,21 +49,22 @@ def frank_wolfe(
     check_positive(t=t, steps=steps)
     patches = patches_of(data.X, pooling)
     D = enumerate_patterns(patches.rows, limit=limit)
-    Y = data.y.reshape(data.n, -1)
+    faces, Y = faces_of(patches.rows, D), data.y.reshape(data.n, -1)
     f, history = np.zeros_like(Y), []
     U: list[Array] = []
     A: list[Array] = []
     for k in range(int(steps) + 1):
         R = Y - f
-        best, _ = strongest(patches, D, R)
-        history.append((0.5 * float((R * R).sum()), t * best.value - float((R * f).sum())))
-        if k == steps or best.value == 0:
+        largest, neurons = faces.local_maxima(patches.pulls(D, R), above=0.0)
+        history.append((0.5 * float((R * R).sum()), t * largest - float((R * f).sum())))
+        if k == steps or largest == 0:
             break
-        features = patches.features(best.u[None])[:, :, 0]
-        a, g = features.T @ R / best.value, 2 / (k + 2)
+        u = neurons[0].u
+        features = patches.features(u[None])[:, :, 0]
+        a, g = features.T @ R / largest, 2 / (k + 2)
         f = (1 - g) * f + g * t * features @ a
         A = [(1 - g) * weight for weight in A] + [g * t * a]
-        U.append(best.u)
+        U.append(u)
     network = assemble(
         patches, np.array(U).reshape(-1, patches.rank), np.array(A).reshape(-1, len(patches.pool), Y.shape[1])
     )

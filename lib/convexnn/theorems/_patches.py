@@ -75,9 +75,11 @@ class Patches:
         hidden = np.maximum(self.rows @ U.T, 0).reshape(self.n, self.pool.shape[1], len(U))
         return np.asarray(np.einsum("ak,nkm->nam", self.pool, hidden))
 
-    def spread(self, v: Array) -> Array:
-        """(n K, a c): the transposed pooling of a dual vector v (n, c)."""
-        return np.einsum("ak,nc->nkac", self.pool, v).reshape(len(self.rows), -1)
+    def pulls(self, D: BoolArray, v: Array) -> Array:
+        """(P, r, a c): the pull X'D_i V of a dual vector v (n, c) on every cell of D (n K, P)."""
+        spread = np.einsum("ak,nc->nkac", self.pool, v).reshape(len(self.rows), -1)
+        outer = (self.rows[:, :, None] * spread[:, None, :]).reshape(len(self.rows), -1)
+        return (D.T.astype(np.float64) @ outer).reshape(D.shape[1], self.rank, -1)
 
     def lift(self, U: Array) -> Array:
         """Neurons (m, r) in the coordinates of the data, (m, h)."""

@@ -6,7 +6,7 @@
 
              its residual is R = (I + 2 sum w_j Phi_j Phi_j')^{-1} Y, its output weights A_j = 2 w_j Phi_j'R; it has one
              variable a neuron, whatever the number of outputs, and Newton steps over w >= 0 solve it
-    oracle   M(R), exactly, by principal components in the cones; every cell above beta adds its neuron
+    oracle   M(R), exactly, over all faces of the cells; the strongest local maxima above beta are added
     bound    t R with t = clip( <R, Y> / |R|^2, +- beta / M(R) ) is dual feasible; the best one over the rounds is kept
 
 Squared loss. When M(R) <= beta the network is optimal among networks of every width.
@@ -22,16 +22,16 @@ import numpy as np
 from convexnn.losses import get_loss
 from convexnn.numerics import Array, BoolArray, check_positive, relative_gap
 from convexnn.patterns import enumerate_patterns
-from convexnn.theorems._cone_pca import strongest
 from convexnn.theorems._extreme_points import nonnegative_fit
+from convexnn.theorems._faces import faces_of
 from convexnn.theorems._patches import Patches, Pooling, patches_of
 from convexnn.theorems._vector_network import VectorNetwork
 from convexnn.types import Data
 
 #: Newton steps of a master problem; weights below this share of the largest are dropped with their neurons.
 NEWTON_STEPS, FAINT = 200, 1e-12
-#: A new neuron must differ from the old ones by this much, |u - u_j|.
-DISTINCT = 1e-9
+#: A new neuron must differ from the old ones by this much, |u - u_j|; at most CUTS are added in a round.
+DISTINCT, CUTS = 1e-9, 20
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,18 @@ def column_generation(
     check_positive(tol=tol, rounds=rounds)
     patches = patches_of(data.X, pooling)
     D = enumerate_patterns(patches.rows, limit=limit) if patterns is None else patterns
-    Y, beta = data.y.reshape(data.n, -1), data.beta
+    faces, Y, beta = faces_of(patches.rows, D), data.y.reshape(data.n, -1), data.beta
     U, w, R, best, history = np.zeros((0, patches.rank)), np.zeros(0), Y.copy(), 0.0, []
     for _ in range(int(rounds)):
-        top, strong = strongest(patches, D, R, above=beta)
-        best = max(best, dual_value(R, Y, beta, top.value))
+        top, strong = faces.local_maxima(patches.pulls(D, R), above=beta)
+        best = max(best, dual_value(R, Y, beta, top))
         A = output_weights(patches.features(U), w, R)
         value = objective_of(patches.features(U), A, Y, beta)
         history.append((value, best, len(U)))
-        fresh = [neuron.u for neuron in strong if _is_fresh(neuron.u, U)]
-        if value - best <= tol * max(1.0, value) or not fresh:
+        fresh = _fresh([neuron.u for neuron in strong], U)
+        if value - best <= tol * max(1.0, value) or not len(fresh):
             break
-        U, start = np.vstack([U, *_distinct(fresh)]), np.concatenate([w, np.zeros(len(_distinct(fresh)))])
+        U, start = np.vstack([U, fresh]), np.concatenate([w, np.zeros(len(fresh))])
         w, R = master(patches.features(U), Y, beta, start)
         kept = w > FAINT * max(float(w.max(initial=0.0)), 1e-300)
         U, w = U[kept], w[kept]
@@ -88,17 +88,15 @@ def column_generation(
     return Columns(network, value, best, gap, patches.lift(U), np.array(history), bool(gap <= tol))
 
 
-def _is_fresh(u: Array, U: Array) -> bool:
-    return bool((np.linalg.norm(U - u, axis=1) > DISTINCT).all())
-
-
-def _distinct(neurons: list[Array]) -> list[Array]:
-    """The first of each direction: cells that share a face find the same neuron."""
+def _fresh(neurons: list[Array], U: Array) -> Array:
+    """The first CUTS of the neurons that differ from each other and from the rows of U."""
     kept: list[Array] = []
     for u in neurons:
-        if not kept or _is_fresh(u, np.array(kept)):
+        if all(np.linalg.norm(other - u) > DISTINCT for other in [*U, *kept]):
             kept.append(u)
-    return kept
+        if len(kept) == CUTS:
+            break
+    return np.array(kept)
 
 
 def master(Phi: Array, Y: Array, beta: float, start: Array) -> tuple[Array, Array]:

@@ -77,3 +77,21 @@ def nuclear_reference(data: Data, D: BoolArray | None, coned: bool, loss: str) -
         "squared_hinge": lambda: cp.sum(cp.square(cp.pos(1 - margin))) / 2,
     }
     return cp.Problem(cp.Minimize(terms[loss]() + data.beta * price), constraints)
+
+
+def moment_reference(data: Data) -> Any:
+    """A lower bound without any patterns: moments L of (p, q, u, a), p = (Xu)_+, q = (-Xu)_+, size 2 n + d + c.
+
+        min 1/2 |L_pa - Y|^2 + beta/2 tr(L_uu + L_aa)   s.t.  L >= 0,  p - q = X u,  diag L_pq = 0,  L_pp, L_pq, L_qq >= 0
+
+    Source: Prakhya, Birdal and Yurtsever (2025), a completely positive program of which this is the relaxation.
+    """
+    import cvxpy as cp
+
+    Y = data.y.reshape(data.n, -1)
+    n, d, c = data.n, data.X.shape[1], Y.shape[1]
+    L = cp.Variable((2 * n + d + c, 2 * n + d + c), PSD=True)
+    link = np.hstack([-np.eye(n), np.eye(n), data.X, np.zeros((n, c))])
+    constraints = [link @ L == 0, cp.diag(L[:n, n : 2 * n]) == 0, L[: 2 * n, : 2 * n] >= 0]
+    price = 0.5 * data.beta * cp.trace(L[2 * n :, 2 * n :])
+    return cp.Problem(cp.Minimize(0.5 * cp.sum_squares(L[:n, 2 * n + d :] - Y) + price), constraints)
