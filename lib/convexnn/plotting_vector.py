@@ -119,8 +119,9 @@ def draw_threshold(stored: Any) -> Figure:
     betas = stored["ratio_betas"]
     axes.plot(betas, stored["ratio_inside"], "o-", color=BLUE, ms=4, label="one-hot targets (non-negative factors)")
     axes.plot(betas, stored["ratio_outside"], "s--", color=ORANGE, ms=4, label="Gaussian targets (mixed signs)")
-    axes.axhline(1, color=RED, lw=1)
+    axes.axhline(1, color=RED, lw=1, zorder=1)
     axes.set(xlabel=r"$\beta$ (dimensionless)", ylabel="soft threshold / optimum (dimensionless)")
+    axes.set_ylim(top=1.015)
     axes.legend(loc="lower right")
     return figure
 

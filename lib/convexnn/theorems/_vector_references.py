@@ -82,7 +82,8 @@ def nuclear_reference(data: Data, D: BoolArray | None, coned: bool, loss: str) -
 def moment_reference(data: Data) -> Any:
     """A lower bound without any patterns: moments L of (p, q, u, a), p = (Xu)_+, q = (-Xu)_+, size 2 n + d + c.
 
-        min 1/2 |L_pa - Y|^2 + beta/2 tr(L_uu + L_aa)   s.t.  L >= 0,  p - q = X u,  diag L_pq = 0,  L_pp, L_pq, L_qq >= 0
+        min 1/2 |L_pa - Y|^2 + beta/2 tr(L_uu + L_aa)
+        s.t. L >= 0,  p - q = X u,  diag L_pq = 0,  L_pp, L_pq, L_qq >= 0 entry by entry
 
     Source: Prakhya, Birdal and Yurtsever (2025), a completely positive program of which this is the relaxation.
     """
