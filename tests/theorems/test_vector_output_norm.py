@@ -248,12 +248,10 @@ def test_inside_a_cell_the_pooled_operator_is_the_network(pooling):
     pool = pooling_matrix(pooling, 4)
     patches = patches_of(X, pooling)
     D = enumerate_patterns(patches.rows)
-    cell = int(np.flatnonzero((D == (patches.rows @ u >= 0)[:, None]).all(0))[0])
+    cell = int(np.flatnonzero(((patches.rows @ u >= 0)[:, None] == D).all(0))[0])
     Z = np.zeros((D.shape[1], 2, len(pool) * 2))
     Z[cell] = np.outer(u, A[: len(pool)].reshape(-1))
-    expected = sum(
-        np.outer(np.maximum(X[:, k] @ u, 0), pool[a, k] * A[a]) for k in range(4) for a in range(len(pool))
-    )
+    expected = sum(np.outer(np.maximum(X[:, k] @ u, 0), pool[a, k] * A[a]) for k in range(4) for a in range(len(pool)))
     close(operator_of(patches, D, 2).forward(torch.as_tensor(Z)), expected)
 
 
