@@ -24,7 +24,7 @@ free. The judge needs an upper bound on the objective of a point and on the pull
                   upper bound on that group's own polar). The interval of a certificate is valid for the training
                   problem, and closes when U holds the optimal neurons: `column_generation(data).directions` does.
 
-`column_generation` is the fast road at every rank; `certify(program, encode(data, network, program))` judges its network.
+`column_generation` is the fast road at every rank, and `certify(program, encode(data, network, program))` judges it.
 X (n, K, h) holds patches: ReLU convolution with pooling is the same theorem on the stacked rows (see `_patches`). A
 column of ones in X is a regularised bias. Gated ReLU drops the cells: the nuclear norm of `activation="gated"`.
 Tests: tests/theorems/test_vector_output.py.
