@@ -75,8 +75,6 @@ def nonnegative_basis(L: Array) -> Array | None:
     while support.any():
         row = int(np.argmax(np.where(support, np.diag(P), -1.0)))
         l = P[row] / np.sqrt(P[row, row])
-        if l.min() < -SIGN_TOL:
-            return None
         basis.append(np.maximum(l, 0.0))
         support &= l <= SIGN_TOL
     B = np.array(basis).T
