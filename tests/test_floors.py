@@ -19,7 +19,16 @@ FLOORS = {
     2: {"program", "networks", "neurons"},
     3: {"solvers", "certifying", "theorems", "training", "bounds"},
     4: {"choosing", "solving", "study", "exact", "globalize", "solver_claims"},
-    5: {"report", "plotting", "plotting_deep_linear", "plotting_deep_relu", "plotting_geometry", "plotting_parallel", "plotting_solvers"},
+    5: {
+        "report",
+        "plotting",
+        "plotting_deep_linear",
+        "plotting_deep_relu",
+        "plotting_geometry",
+        "plotting_parallel",
+        "plotting_solvers",
+        "plotting_vector",
+    },
     6: {"pipeline", "__main__", ""},  # beside the tower: sees everything, is seen by nothing in it
 }
 FLOOR_OF = {unit: floor for floor, units in FLOORS.items() for unit in units}

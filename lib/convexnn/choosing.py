@@ -38,8 +38,9 @@ def choose(program: Program, method: str = "auto", tol: float = 1e-6) -> tuple[s
     if not obstacle:
         n = program.Y.shape[0]
         return "interior", f"factors of {n} x {n} matrices, about {flops:.1e} flops and {needed / 2**20:.0f} MiB in all"
-    if coned or kinked:
-        return "admm", f"alternating directions, since {obstacle} and there are {'cones' if coned else 'kinks'}"
+    if coned or kinked or program.gauge.conic:
+        rough = "cones" if coned else "kinks" if kinked else "cones in the gauge"
+        return "admm", f"alternating directions, since {obstacle} and there are {rough}"
     return "fista", f"accelerated proximal gradient, since {obstacle}, the loss is smooth and there is no cone"
 
 

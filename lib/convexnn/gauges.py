@@ -19,9 +19,13 @@ from torch import Tensor
 
 
 class Gauge(ABC):
-    """A sum over groups of one norm (or seminorm) N. `free` trailing rows of each group are not penalised."""
+    """A sum over groups of one norm (or seminorm) N. `free` trailing rows of each group are not penalised.
+
+    conic: N has a cone of its own; gradient steps crawl there, so `solve` takes alternating directions.
+    """
 
     free: int = 0
+    conic: bool = False
 
     @abstractmethod
     def per_group(self, Z: Tensor) -> Tensor:
