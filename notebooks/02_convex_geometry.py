@@ -43,22 +43,31 @@ from dataclasses import replace
 import numpy as np
 from sklearn.linear_model import Lasso
 
-from convexnn import Data, certify, plotting_geometry, report, solve, train
+from convexnn import Data, certify, report, solve, train
 from convexnn.data import binary, load, matrix, split, whiten_rows
 from convexnn.data import one_hot as one_hot_targets
 from convexnn.numerics import limit_threads, relative_gap
+from convexnn.plotting import convex_geometry as figures
 from convexnn.theorems import convex_geometry, two_layer
-from convexnn.theorems._closed_forms import one_hot, orthogonal, rank_one, two_neurons, whitened
-from convexnn.theorems._consequences import minimum_norm
-from convexnn.theorems._cutting_plane import cutting_plane
-from convexnn.theorems._encoding import encode
-from convexnn.theorems._extreme_points import directions, hull, isolate, one_sample_neurons, pulls_of
-from convexnn.theorems._kinks import bend, dictionary, interpolation_cost, kinks_of, line, pull_of_ramps, sign_changes
-from convexnn.theorems._margins import hard_margin
-from convexnn.theorems._output_norms import vector_cutting_plane, vector_network
-from convexnn.theorems._sparsest import fewest, smallest_weights
-from convexnn.theorems._spike_free import is_spike_free, largest_spike, one_pattern_program
-from convexnn.theorems._tangent_kernel import kernel_fit
+from convexnn.theorems.convex_geometry.cutting_plane import cutting_plane
+from convexnn.theorems.convex_geometry.margins import hard_margin
+from convexnn.theorems.convex_geometry.output_norms import vector_cutting_plane, vector_network
+from convexnn.theorems.convex_geometry.tangent_kernel import kernel_fit
+from convexnn.theorems.shared.closed_forms import one_hot, orthogonal, rank_one, two_neurons, whitened
+from convexnn.theorems.shared.extreme_points import directions, hull, isolate, one_sample_neurons, pulls_of
+from convexnn.theorems.shared.kinks import (
+    bend,
+    dictionary,
+    interpolation_cost,
+    kinks_of,
+    line,
+    pull_of_ramps,
+    sign_changes,
+)
+from convexnn.theorems.shared.sparsest import fewest, smallest_weights
+from convexnn.theorems.shared.spike_free import is_spike_free, largest_spike, one_pattern_program
+from convexnn.theorems.two_layer.consequences import minimum_norm
+from convexnn.theorems.two_layer.encoding import encode
 
 limit_threads()
 claims = {claim.id.split(".")[1]: claim for claim in convex_geometry.claims}
@@ -96,7 +105,7 @@ for name, A in shapes.items():
         result.save(rtol=1e-6, **{f"{name}_hull": hull(np.maximum(ellipse, 0))})
 result.figure(
     "ellipsoids",
-    plotting_geometry.draw_ellipsoids(
+    figures.draw_ellipsoids(
         {"flat_free": "2 samples, spike-free", "flat_spiked": "2 samples, spikes"},
         {"solid_free": "3 samples, spike-free", "solid_spiked": "3 samples, spikes"},
     ),
@@ -214,7 +223,7 @@ result.save(
 )
 result.figure(
     "spline_lasso",
-    plotting_geometry.draw_lasso_spline,
+    figures.draw_lasso_spline,
     "Left: the spline, the best training run and the kernel. Right: the dual constraint touches beta at the kinks used.",
 )
 
@@ -292,7 +301,7 @@ for name, network_1d in decisions.items():
     result.save(rtol=None, **{f"{name}_ends": sign_changes(network_1d, np.ones(1), -2.2, 2.2)})
 result.figure(
     "regions",
-    plotting_geometry.draw_regions(
+    figures.draw_regions(
         {"hard": "hinge, half the threshold", "soft": "hinge, three times the threshold", "logistic": "logistic loss"}
     ),
     "Decision functions are linear splines, so the ends of the decision regions are known exactly.",
@@ -419,7 +428,7 @@ result.save(rtol=1e-5, cuts_optimum=every[1], relaxed_value=relaxed_run.value)
 result.save(rtol=None, exact_history=exact_run.history, relaxed_history=relaxed_run.history)
 result.figure(
     "cuts",
-    plotting_geometry.draw_cuts,
+    figures.draw_cuts,
     "Cutting planes: the exact oracle closes on the certified optimum, the relaxed one on a network that costs more.",
 )
 
@@ -460,7 +469,7 @@ result.save(rtol=None, plane_network=separated.network.predict(plane).reshape(20
 result.save(rtol=None, plane_neurons=neurons, plane_touched=(misses.min(1) < 1e-6).astype(float))
 result.figure(
     "plane",
-    plotting_geometry.draw_plane,
+    figures.draw_plane,
     "Left: every neuron of the certified network breaks along a line through a sample. Right: the tangent kernel.",
 )
 
@@ -583,7 +592,7 @@ result.table(
 )
 result.figure(
     "real_data",
-    plotting_geometry.draw_real(
+    figures.draw_real(
         {"whitened": "whitened rows", "components": "two components, hinge", "ten": "ten digits, whitened"}
     ),
     "Adam approaches the optimum from above; the relaxation is exact on whitened rows and too expensive on components.",

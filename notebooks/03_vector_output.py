@@ -42,17 +42,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from convexnn import Data, certify, plotting, plotting_vector, report, solve, study, train
+from convexnn import Data, certify, plotting, report, solve, study, train
 from convexnn.data import load, matrix, one_hot, standardise, whiten_rows
 from convexnn.numerics import limit_threads, relative_gap
+from convexnn.plotting import vector_output as figures
 from convexnn.theorems import two_layer, vector_output
-from convexnn.theorems._copositive import copositive, decode, horn_instance
-from convexnn.theorems._frank_wolfe import budget_of, frank_wolfe
-from convexnn.theorems._patches import cyclic_patches
-from convexnn.theorems._soft_thresholding import factors_to_network, semi_nmf, soft_threshold, threshold_bound
-from convexnn.theorems._vector_columns import column_generation
-from convexnn.theorems._vector_network import merge, prune
-from convexnn.theorems._vector_references import moment_reference
+from convexnn.theorems.vector_output.columns import column_generation
+from convexnn.theorems.vector_output.copositive import copositive, decode, horn_instance
+from convexnn.theorems.vector_output.frank_wolfe import budget_of, frank_wolfe
+from convexnn.theorems.vector_output.patches import cyclic_patches
+from convexnn.theorems.vector_output.references import moment_reference
+from convexnn.theorems.vector_output.soft_thresholding import (
+    factors_to_network,
+    semi_nmf,
+    soft_threshold,
+    threshold_bound,
+)
+from convexnn.theorems.vector_output.vector_network import merge, prune
 
 limit_threads()
 claims = {claim.id.split(".")[1]: claim for claim in vector_output.claims}
@@ -115,7 +121,7 @@ result.save(
 )
 result.figure(
     "circle",
-    plotting_vector.draw_circle,
+    figures.draw_circle,
     "Left: the dual constraint over all directions, active at the optimal neurons. Right: their outputs.",
 )
 
@@ -179,7 +185,7 @@ for k in range(6):
 result.save(rtol=1e-4, **{f"instance_{name}": np.array(values) for name, values in rows.items()})
 result.figure(
     "values",
-    plotting_vector.draw_values,
+    figures.draw_values,
     "Six random instances in the plane: decoded network and relaxation meet the optimum, weaker relaxations do not.",
 )
 
@@ -203,7 +209,7 @@ relaxed_horn = np.array([copositive(replace(instance, beta=b), patterns=one_cell
 at_one = int(np.argmin(np.abs(betas - 1)))
 result.measure(claims["horn"], relative_gap(optimum[at_one], relaxed_horn[at_one]), note="beta = 1")
 result.save(rtol=1e-5, horn_betas=betas, horn_optimum=optimum, horn_relaxed=relaxed_horn)
-result.figure("horn", plotting_vector.draw_horn, "Where the relaxation stops: the Horn instance.")
+result.figure("horn", figures.draw_horn, "Where the relaxation stops: the Horn instance.")
 
 # %% tags=["nbval-check-output"]
 print(f"Horn instance at beta = 1: optimum {optimum[at_one]:.5f}, relaxation {relaxed_horn[at_one]:.5f}")
@@ -234,9 +240,7 @@ regions = {
 }
 result.save(rtol=1e-5, lifted_value=best.value, spiral=arms, arms=labels)
 result.save(rtol=None, region_x=grid, region_y=grid, **{f"region_{name}": r for name, r in regions.items()})
-result.figure(
-    "regions", plotting_vector.draw_regions, "The spiral with a bias: certified optimum and best of three runs."
-)
+result.figure("regions", figures.draw_regions, "The spiral with a bias: certified optimum and best of three runs.")
 
 # %%
 draw = np.random.default_rng([seed, 99])
@@ -254,9 +258,7 @@ result.measure(claims["frank_wolfe"], min(slack), note="gap and rate", seeds=[se
 result.measure(claims["frank_wolfe_slow"], relative_gap(wolfe.value, fast.value), note="400 steps", seeds=[seed])
 result.save(rtol=1e-5, wolfe_optimum=loss)
 result.save(rtol=None, columns_history=fast.history, wolfe_history=wolfe.history)
-result.figure(
-    "convergence", plotting_vector.draw_convergence, "Column generation and Frank-Wolfe with the same oracle."
-)
+result.figure("convergence", figures.draw_convergence, "Column generation and Frank-Wolfe with the same oracle.")
 
 # %% tags=["nbval-check-output"]
 print("spiral with bias: gap below 1e-6 at", verdict.scope, "scope:", bool(verdict.gap <= 1e-6))
@@ -295,9 +297,7 @@ as_network = factors_to_network(gauss, *parts[:2]).objective(gauss)
 result.measure(claims["semi_nmf"], relative_gap(as_network, parts[2]), note="same objective", seeds=[seed])
 result.measure(claims["semi_nmf"], relative_gap(parts[2], exact.value), note="best of 8 starts", seeds=[seed])
 result.save(rtol=1e-5, ratio_betas=ratio_betas, ratio_inside=np.array(inside), ratio_outside=np.array(outside))
-result.figure(
-    "threshold", plotting_vector.draw_threshold, "The closed form is exact in its class and a lower bound outside."
-)
+result.figure("threshold", figures.draw_threshold, "The closed form is exact in its class and a lower bound outside.")
 
 # %% tags=["nbval-check-output"]
 try:
@@ -396,9 +396,7 @@ result.save(rtol=None, white_steps=white_runs.iterations, white_curves=white_run
 weights = form.network.U.detach().numpy()
 order = np.argsort(form.network.A.detach().numpy()[:, 0].argmax(1))
 result.save(rtol=None, prototypes=weights[order].reshape(-1, 28, 28))
-result.figure(
-    "prototypes", plotting_vector.draw_prototypes(10), "The ten optimal neurons on whitened images: one a digit."
-)
+result.figure("prototypes", figures.draw_prototypes(10), "The ten optimal neurons on whitened images: one a digit.")
 
 # %%
 three = np.concatenate([np.flatnonzero(train_set.y == k)[: 2 * each] for k in range(3)])
@@ -425,7 +423,7 @@ result.measure(
 )
 result.save(rtol=1e-5, plane_optimum=certified.value)
 result.save(rtol=None, plane_steps=plane_runs.iterations, plane_curves=plane_runs.curves)
-result.figure("real_data", plotting_vector.draw_real, "Training approaches the certified optimum from above.")
+result.figure("real_data", figures.draw_real, "Training approaches the certified optimum from above.")
 
 # %%
 many = np.concatenate([np.flatnonzero(train_set.y == k)[: 3 * each] for k in range(10)])

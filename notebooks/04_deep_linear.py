@@ -47,14 +47,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from convexnn import Data, certify, plotting_deep_linear, report, solve, train
+from convexnn import Data, certify, report, solve, train
 from convexnn.data import load, matrix, one_hot, split, whiten_columns, whiten_rows
 from convexnn.numerics import limit_threads, relative_gap
+from convexnn.plotting import deep_linear as figures
 from convexnn.theorems import deep_linear
-from convexnn.theorems._alignment import column_cosines, imbalance, misalignment, operator_norms, ranks
-from convexnn.theorems._descent import descend
-from convexnn.theorems._linear_network import PROBLEMS, Depth
-from convexnn.theorems._schatten import decay, jump, shrink, threshold
+from convexnn.theorems.deep_linear.alignment import column_cosines, imbalance, misalignment, operator_norms, ranks
+from convexnn.theorems.deep_linear.descent import descend
+from convexnn.theorems.deep_linear.linear_network import PROBLEMS, Depth
+from convexnn.theorems.shared.schatten import decay, jump, shrink, threshold
 
 limit_threads()
 claims = {claim.id.split(".")[1]: claim for claim in deep_linear.claims}
@@ -85,7 +86,7 @@ for L in depths:
     result.save(rtol=1e-9, **{f"shrink_{L}": kept, f"tau_{L}": tau, f"at_threshold_{L}": at_threshold})
 result.figure(
     "shrinkage",
-    plotting_deep_linear.draw_shrinkage(depths),
+    figures.draw_shrinkage(depths),
     "Left: the kept singular value jumps for L >= 3. Right: at the threshold zero and the jump have the same objective.",
 )
 
@@ -250,7 +251,7 @@ for name, (case, L, widths, count) in stairs.items():
     told.append(f"{name} layers: ranks {[form.rank for form in forms]}, every trained layer has them: {wrong == 0}")
 result.figure(
     "staircases",
-    plotting_deep_linear.draw_staircases({"two": "two layers, width 50", "four": "four layers, 5-50-30-40-5"}),
+    figures.draw_staircases({"two": "two layers, width 50", "four": "four layers, 5-50-30-40-5"}),
     "Rank of every layer against beta. Markers are trained networks, one ring a layer; dashed lines the predicted steps.",
 )
 
@@ -276,7 +277,7 @@ result.save(rtol=1e-6, norm_frobenius=np.sqrt((form.s**0.5).sum()), norm_operato
 result.save(rtol=None, norm_steps=walk.steps, frobenius=walk.frobenius, operator=walk.operator)
 result.figure(
     "norms",
-    plotting_deep_linear.draw_norms,
+    figures.draw_norms,
     "Norms of the four layers along Adam, the lowest of ten starts. Dotted: the closed form's.",
 )
 
@@ -349,7 +350,7 @@ result.save(rtol=1e-4, gap_trained=runs)
 result.save(rtol=1e-9, null=0.5 * (white.y**2).sum())
 result.figure(
     "gap",
-    plotting_deep_linear.draw_gap((2, 3, 4, 6)),
+    figures.draw_gap((2, 3, 4, 6)),
     "Left: the gap grows with depth and with equal singular values. Right: training reaches P, never D.",
 )
 
@@ -471,7 +472,7 @@ result.table(
 )
 result.figure(
     "real_data",
-    plotting_deep_linear.draw_real((2, 3, 4)),
+    figures.draw_real((2, 3, 4)),
     "Rank and test accuracy against the threshold, and how far above the closed form each run ends (at least 1e-16).",
 )
 

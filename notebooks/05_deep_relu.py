@@ -54,21 +54,22 @@ from itertools import product
 
 import numpy as np
 
-from convexnn import Data, certify, plotting_deep_relu, report, solve, train
+from convexnn import Data, certify, report, solve, train
 from convexnn.data import load
 from convexnn.numerics import limit_threads, relative_gap, tensor
+from convexnn.plotting import deep_relu as figures
 from convexnn.theorems import deep_relu
-from convexnn.theorems._branch_scale import SquaredClass
-from convexnn.theorems._deep_forms import rank_defects, rank_one, standard_bound, standard_network, whitened
-from convexnn.theorems._deep_networks import aligned, seeded_standard
-from convexnn.theorems._deep_spline import kink_prices, recover_spline, spline_program, tent_network
-from convexnn.theorems._edge_network import collapsed_cost, edge_cost, edge_network, trained_scale
-from convexnn.theorems._kinks import dictionary
-from convexnn.theorems._neural_collapse import collapse, largest_cosine
-from convexnn.theorems._normalised_network import normalised_form, seeded_normalised
-from convexnn.theorems._row_whitening import undersampled
-from convexnn.theorems._schatten import shrink, threshold
-from convexnn.theorems._sparsest import smallest_weights
+from convexnn.theorems.deep_relu.branch_scale import SquaredClass
+from convexnn.theorems.deep_relu.edge_network import collapsed_cost, edge_cost, edge_network, trained_scale
+from convexnn.theorems.deep_relu.forms import rank_defects, rank_one, standard_bound, standard_network, whitened
+from convexnn.theorems.deep_relu.networks import aligned, seeded_standard
+from convexnn.theorems.deep_relu.neural_collapse import collapse, largest_cosine
+from convexnn.theorems.deep_relu.normalised_network import normalised_form, seeded_normalised
+from convexnn.theorems.deep_relu.row_whitening import undersampled
+from convexnn.theorems.deep_relu.spline import kink_prices, recover_spline, spline_program, tent_network
+from convexnn.theorems.shared.kinks import dictionary
+from convexnn.theorems.shared.schatten import shrink, threshold
+from convexnn.theorems.shared.sparsest import smallest_weights
 from convexnn.types import Point
 
 limit_threads()
@@ -203,7 +204,7 @@ result.save(
 )
 result.figure(
     "prices",
-    plotting_deep_relu.draw_prices,
+    figures.draw_prices,
     "Left: a class shrinks continuously under power decay and jumps under squared decay. Right: training from many "
     "seeds against the formulas.",
 )
@@ -247,7 +248,7 @@ result.save(
 result.save(rtol=1e-6, rank_one_squared=formula.value, rank_one_power=rank_one(line, 5).value)
 result.figure(
     "rank_one",
-    plotting_deep_relu.draw_rank_one,
+    figures.draw_rank_one,
     "Rank-one data with c >= 0: the layers of a trained five-layer network become rank one (squared decay, best seed).",
 )
 
@@ -301,7 +302,7 @@ result.save(
 )
 result.figure(
     "splines",
-    plotting_deep_relu.draw_splines,
+    figures.draw_splines,
     "Left: the optimal spline with last-layer biases, and a cheaper network with biases everywhere (power decay, L = 3). "
     "Right: interpolating one ramp, L = 3.",
 )
@@ -375,7 +376,7 @@ result.save(
 )
 result.figure(
     "collapse",
-    plotting_deep_relu.draw_collapse,
+    figures.draw_collapse,
     "Left: the four metrics along a training run, balanced classes. Right: unequal classes vanish one after the other.",
 )
 
@@ -437,7 +438,7 @@ result.save(rtol=1e-6, full_bound=full["bound"])
 result.save(rtol=None, full_runs=np.array(full["runs"]))
 result.figure(
     "edges",
-    plotting_deep_relu.draw_edges,
+    figures.draw_edges,
     "Left: interpolation, edge network over collapsed network. Right: ten classes, beta = 0.02, squared decay.",
 )
 
@@ -507,7 +508,7 @@ result.table(
 )
 result.figure(
     "real_data",
-    plotting_deep_relu.draw_real({"mnist": "MNIST (shipped cut)", "cifar10": "CIFAR-10 (shipped cut)"}),
+    figures.draw_real({"mnist": "MNIST (shipped cut)", "cifar10": "CIFAR-10 (shipped cut)"}),
     "Squared decay: the closed form without training, SGD with momentum, and the dual bound for every width.",
 )
 

@@ -40,18 +40,19 @@ device: str = "auto"
 # %%
 import numpy as np
 
-from convexnn import Data, certify, plotting_parallel, report, solve, train
+from convexnn import Data, certify, report, solve, train
 from convexnn.data import load, matrix, split, whiten_rows
 from convexnn.data import one_hot as encode
 from convexnn.numerics import limit_threads, relative_gap
+from convexnn.plotting import parallel as figures
 from convexnn.theorems import parallel as theorem
 from convexnn.theorems import two_layer
-from convexnn.theorems._bidual import standard_dual
-from convexnn.theorems._branches import trunked
-from convexnn.theorems._interpolation import cheapest_factors, interpolation, partial_duals
-from convexnn.theorems._shared_layers import incidence, separate_network, shared_network
-from convexnn.theorems._strengths import strengths
-from convexnn.theorems._three_layer import solve_three_layer
+from convexnn.theorems.parallel.bidual import standard_dual
+from convexnn.theorems.parallel.branches import trunked
+from convexnn.theorems.parallel.interpolation import cheapest_factors, interpolation, partial_duals
+from convexnn.theorems.parallel.shared_layers import incidence, separate_network, shared_network
+from convexnn.theorems.parallel.strengths import strengths
+from convexnn.theorems.parallel.three_layer import solve_three_layer
 
 limit_threads()
 claims = {claim.id.split(".")[1]: claim for claim in theorem.claims}
@@ -190,7 +191,7 @@ result.save(rtol=1e-6, step_found=climbed)
 result.save(rtol=0.0, depths=list(lasting), tried=list(tried))
 result.figure(
     "gaps",
-    plotting_parallel.draw_gaps(words),
+    figures.draw_gaps(words),
     "The gap of standard linear networks with squared decay grows with the depth, unless there is one singular value.",
 )
 
@@ -259,7 +260,7 @@ result.save(rtol=0.0, branch_counts=counts, branch_rank=rank)
 result.save(rtol=None, branch_runs=runs)
 result.figure(
     "branches",
-    plotting_parallel.draw_branches,
+    figures.draw_branches,
     "Parallel linear networks, three layers, cubic decay: rank-many branches reach the optimum, fewer fall short.",
 )
 
@@ -336,7 +337,7 @@ result.save(rtol=1e-6, ray_tried=q_tried)
 result.save(rtol=1e-4, ray_trained=standard_runs, ray_parallel_trained=parallel_runs)
 result.figure(
     "ray",
-    plotting_parallel.draw_ray,
+    figures.draw_ray,
     "Three-layer ReLU networks on a ray with both signs: a gap exactly when the two coefficients have opposite signs.",
 )
 
@@ -563,9 +564,7 @@ result.table(
 )
 result.figure(
     "real",
-    plotting_parallel.draw_real(
-        {"linear": "ten digits, linear, L = 4", "whitened": "three digits, ReLU, whitened, L = 3"}
-    ),
+    figures.draw_real({"linear": "ten digits, linear, L = 4", "whitened": "three digits, ReLU, whitened, L = 3"}),
     "Parallel runs end at their certified optimum; standard runs end above their dual, some in a worse minimum.",
 )
 

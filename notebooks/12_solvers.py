@@ -39,10 +39,11 @@ import time
 
 import numpy as np
 
-from convexnn import Data, certify, plotting_solvers, report, solve
+from convexnn import Data, certify, report, solve
 from convexnn.bounds import maximum
 from convexnn.globalize import globalize
 from convexnn.numerics import limit_threads, relative_gap
+from convexnn.plotting import solvers as figures
 from convexnn.solver_claims import claims as declared
 from convexnn.solving import solve_path
 from convexnn.theorems import two_layer
@@ -125,7 +126,7 @@ titles = {
 }
 result.figure(
     "race",
-    plotting_solvers.draw_race(titles, ("interior", "fista", "admm", "Clarabel")),
+    figures.draw_race(titles, ("interior", "fista", "admm", "Clarabel")),
     "Certified gap against time: one point a run. Clarabel returns no dual vector to the judge, so its gaps lag.",
 )
 
@@ -149,7 +150,7 @@ result.measure(claims["path_monotone"], -np.diff(optima).max() / optima.max(), s
 result.save(rtol=1e-4, path_shares=betas / betas[0], path_values=optima)
 result.save(rtol=None, path_active=np.array([point.active.sum() for point in path]))
 result.save(rtol=None, path_times_s=np.array([point.elapsed_s for point in path]))
-result.figure("path", plotting_solvers.draw_path, "Left: optimum and groups in use. Right: the time of each solve.")
+result.figure("path", figures.draw_path, "Left: optimum and groups in use. Right: the time of each solve.")
 
 # %% tags=["nbval-check-output"]
 print(f"{len(path)} values of beta, all {path[-1].status}:", all(point.status == "solved" for point in path))
@@ -181,7 +182,7 @@ for letter in base:
     result.save(rtol=None, **{f"scaling_{letter}_cpu_s": np.array(cpu), f"slope_{letter}": slope})
 steps += [point.history[-1].iteration for point in path]
 result.measure(claims["few_steps"], 15 - max(steps), note=f"{len(steps)} programs", seeds=[seed])
-result.figure("scaling", plotting_solvers.draw_scaling, "CPU time of one solve, gap 1e-6, with fitted powers.")
+result.figure("scaling", figures.draw_scaling, "CPU time of one solve, gap 1e-6, with fitted powers.")
 
 # %% tags=["nbval-check-output"]
 print(f"{len(steps)} gated programs, all in at most 15 steps: {max(steps) <= 15}")
@@ -233,7 +234,7 @@ result.save(
     adam_times_s=np.maximum(training.times_s, 1e-3),
     adam_curves=training.curves,
 )
-result.figure("bounds", plotting_solvers.draw_bounds, "Column generation, Adam, and the bound for all networks.")
+result.figure("bounds", figures.draw_bounds, "Column generation, Adam, and the bound for all networks.")
 
 # %% tags=["nbval-check-output"]
 print("any Adam run below the bound:", bool(training.curves.min() < found.lower))

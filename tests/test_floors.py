@@ -19,16 +19,7 @@ FLOORS = {
     2: {"program", "networks", "neurons"},
     3: {"solvers", "certifying", "theorems", "training", "bounds"},
     4: {"choosing", "solving", "study", "exact", "globalize", "solver_claims"},
-    5: {
-        "report",
-        "plotting",
-        "plotting_deep_linear",
-        "plotting_deep_relu",
-        "plotting_geometry",
-        "plotting_parallel",
-        "plotting_solvers",
-        "plotting_vector",
-    },
+    5: {"report", "plotting"},
     6: {"pipeline", "__main__", ""},  # beside the tower: sees everything, is seen by nothing in it
 }
 FLOOR_OF = {unit: floor for floor, units in FLOORS.items() for unit in units}
@@ -62,15 +53,15 @@ def objection(name: str, target: str) -> str:
         return f"imports {shown(target)} (floor {there}) from floor {here}: imports go down"
     if here == there == SIBLINGS_APART and unit(name) != unit(target):
         return f"imports {shown(target)}: {', '.join(sorted(FLOORS[here]))} never import each other"
-    if name.startswith("theorems.") and unit(target) == "theorems" and not is_shared_idea(target):
-        return f"imports {shown(target)}: a theorem imports theorems/contract.py and theorems/_*.py, not its siblings"
+    if name.startswith("theorems.") and unit(target) == "theorems" and not is_at_hand(name, target):
+        return f"imports {shown(target)}: a theorem imports its own package, theorems/contract.py and theorems/shared"
     return ""
 
 
-def is_shared_idea(target: str) -> bool:
-    """The contract, a file with a leading underscore, or the package itself (discovery walks its path)."""
-    second = target.partition(".")[2]
-    return second in ("", "contract") or second.startswith("_")
+def is_at_hand(name: str, target: str) -> bool:
+    """The contract, a shared idea, a part of the same theorem, or `theorems` itself (discovery walks its path)."""
+    second = target.partition(".")[2].split(".")[0]
+    return second in ("", "contract", "shared", name.split(".")[1])
 
 
 def unknown(name: str) -> str:
@@ -154,7 +145,7 @@ def test_the_checker_reads_the_real_library():
 def planted(folder: Path, **files: str) -> list[str]:
     """Complaints about a small tree; a file is named theorems__two_layer for theorems/two_layer.py."""
     for name, source in files.items():
-        path = folder / (name.replace("__", "/", 1) + ".py")
+        path = folder / (name.replace("__", "/") + ".py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source, encoding="utf-8")
     return complaints(folder)
@@ -205,20 +196,30 @@ def test_solvers_may_import_each_other(tmp_path):
     assert planted(tmp_path, solvers__newton="from convexnn.solvers import fista\n", solvers__fista=PROGRAM) == []
 
 
-@pytest.mark.parametrize("source", ["from convexnn.theorems import deep\n", "from .deep import program\n"])
-def test_a_theorem_that_imports_another_theorem_is_caught(tmp_path, source):
-    said = planted(tmp_path, theorems__two_layer=source, theorems__deep="program = 1\n")
+@pytest.mark.parametrize(
+    ("source", "other"),
+    [
+        ("from convexnn.theorems import deep\n", "theorems__deep"),
+        ("from .deep import program\n", "theorems__deep"),
+        ("from .deep.layers import W\n", "theorems__deep__layers"),
+    ],
+)
+def test_a_theorem_that_imports_another_theorem_is_caught(tmp_path, source, other):
+    said = planted(tmp_path, theorems__two_layer=source, **{other: "program = W = 1\n"})
     assert len(said) == 1
-    assert "not its siblings" in said[0]
+    assert "its own package" in said[0]
 
 
-def test_a_theorem_may_import_the_contract_and_a_shared_idea(tmp_path):
-    source = "from convexnn.theorems._gates import gate\nfrom .contract import Theorem\nfrom . import contract\n"
-    assert planted(tmp_path, theorems__two_layer=source, theorems___gates=PROGRAM, theorems__contract=PROGRAM) == []
+def test_a_theorem_may_import_the_contract_its_own_parts_and_a_shared_idea(tmp_path):
+    source = "from convexnn.theorems.shared.gates import gate\nfrom ..contract import Theorem\nfrom . import faces\n"
+    shelf = {"theorems__shared__gates": PROGRAM, "theorems__contract": PROGRAM, "theorems__deep__faces": PROGRAM}
+    assert planted(tmp_path, theorems__deep__layers=source, **shelf) == []
 
 
-def test_a_shared_idea_that_imports_a_theorem_is_caught(tmp_path):
-    assert planted(tmp_path, theorems__contract="from . import two_layer\n", theorems__two_layer=PROGRAM) != []
+@pytest.mark.parametrize("home", ["theorems__contract", "theorems__shared__gates"])
+def test_a_shared_idea_that_imports_a_theorem_is_caught(tmp_path, home):
+    source = "from convexnn.theorems import two_layer\n"
+    assert planted(tmp_path, **{home: source}, theorems__two_layer=PROGRAM) != []
 
 
 @pytest.mark.parametrize(

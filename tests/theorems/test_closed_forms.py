@@ -8,9 +8,9 @@ from geometry_data import SPIKES, orthonormal_rows
 
 from convexnn import Data, certify, solve
 from convexnn.theorems import convex_geometry, two_layer
-from convexnn.theorems._closed_forms import huber, one_hot, orthogonal, rank_one, whitened
-from convexnn.theorems._encoding import encode
-from convexnn.theorems._spike_free import one_pattern_program
+from convexnn.theorems.shared.closed_forms import huber, one_hot, orthogonal, rank_one, whitened
+from convexnn.theorems.shared.spike_free import one_pattern_program
+from convexnn.theorems.two_layer.encoding import encode
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.8, 2.0])

@@ -14,8 +14,8 @@ from convexnn.cones import FreeCone
 from convexnn.networks import TwoLayer
 from convexnn.theorems import convex_geometry as geometry
 from convexnn.theorems import two_layer
-from convexnn.theorems._extreme_points import pulls_of
-from convexnn.theorems._kinks import (
+from convexnn.theorems.shared.extreme_points import pulls_of
+from convexnn.theorems.shared.kinks import (
     KinkOperator,
     bend,
     dictionary,

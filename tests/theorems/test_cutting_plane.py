@@ -9,10 +9,10 @@ from geometry_data import A_STIELTJES, FIVE_X, FIVE_Y, SPIKES
 from convexnn import Data, certify, solve
 from convexnn.patterns import sample_patterns
 from convexnn.theorems import two_layer
-from convexnn.theorems._cutting_plane import cutting_plane
-from convexnn.theorems._encoding import encode
-from convexnn.theorems._extreme_points import dual_norm
-from convexnn.theorems._spike_free import is_spike_free, one_pattern_program
+from convexnn.theorems.convex_geometry.cutting_plane import cutting_plane
+from convexnn.theorems.shared.extreme_points import dual_norm
+from convexnn.theorems.shared.spike_free import is_spike_free, one_pattern_program
+from convexnn.theorems.two_layer.encoding import encode
 
 
 @pytest.mark.parametrize("seed", range(3))

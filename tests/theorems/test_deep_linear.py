@@ -13,10 +13,10 @@ from tolerances import VALUE, close
 from convexnn import Data, certify, solve, study, train
 from convexnn.data import whiten_rows
 from convexnn.theorems import deep_linear
-from convexnn.theorems._alignment import column_cosines, imbalance, misalignment, operator_norms, ranks
-from convexnn.theorems._descent import descend
-from convexnn.theorems._linear_network import PROBLEMS, DeepLinear, Depth, parallel, standard
-from convexnn.theorems._schatten import decay, threshold
+from convexnn.theorems.deep_linear.alignment import column_cosines, imbalance, misalignment, operator_norms, ranks
+from convexnn.theorems.deep_linear.descent import descend
+from convexnn.theorems.deep_linear.linear_network import PROBLEMS, DeepLinear, Depth, parallel, standard
+from convexnn.theorems.shared.schatten import decay, threshold
 
 #: Six printed decimals of a value that was computed by others.
 PRINTED = 5e-7

@@ -12,10 +12,10 @@ from tolerances import VALUE, close
 from convexnn import Data, solve, train
 from convexnn.data import whiten_rows
 from convexnn.theorems import deep_linear
-from convexnn.theorems._alignment import column_cosines
-from convexnn.theorems._linear_network import Depth
-from convexnn.theorems._scale_search import euclidean, nuclear, one_value, scale_search
-from convexnn.theorems._schatten import decay, envelope, shrink, threshold
+from convexnn.theorems.deep_linear.alignment import column_cosines
+from convexnn.theorems.deep_linear.linear_network import Depth
+from convexnn.theorems.deep_linear.scale_search import euclidean, nuclear, one_value, scale_search
+from convexnn.theorems.shared.schatten import decay, envelope, shrink, threshold
 
 every_depth = pytest.mark.parametrize("L", [2, 3, 4, 6])
 

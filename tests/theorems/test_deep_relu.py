@@ -14,16 +14,16 @@ from tolerances import VALUE, close
 from convexnn import Data, certify, solve, study, train
 from convexnn.data import Dataset
 from convexnn.theorems import convex_geometry, deep_relu
-from convexnn.theorems._branch_scale import LogisticClass, SoftmaxClass, SquaredClass
-from convexnn.theorems._class_rows import NonNegativeRows, classes_of
-from convexnn.theorems._closed_forms import one_hot as shallow_one_hot
-from convexnn.theorems._deep_forms import rank_defects, rank_one, standard_bound, standard_network, whitened
-from convexnn.theorems._deep_networks import Branches, aligned, linear_price, seeded_standard
-from convexnn.theorems._deep_spline import kink_prices, recover_spline, spline_program, tent_network
-from convexnn.theorems._kinks import dictionary
-from convexnn.theorems._row_whitening import undersampled, whitening
-from convexnn.theorems._schatten import threshold
-from convexnn.theorems._sparsest import smallest_weights
+from convexnn.theorems.deep_relu.branch_scale import LogisticClass, SoftmaxClass, SquaredClass
+from convexnn.theorems.deep_relu.class_rows import NonNegativeRows, classes_of
+from convexnn.theorems.deep_relu.forms import rank_defects, rank_one, standard_bound, standard_network, whitened
+from convexnn.theorems.deep_relu.networks import Branches, aligned, linear_price, seeded_standard
+from convexnn.theorems.deep_relu.row_whitening import undersampled, whitening
+from convexnn.theorems.deep_relu.spline import kink_prices, recover_spline, spline_program, tent_network
+from convexnn.theorems.shared.closed_forms import one_hot as shallow_one_hot
+from convexnn.theorems.shared.kinks import dictionary
+from convexnn.theorems.shared.schatten import threshold
+from convexnn.theorems.shared.sparsest import smallest_weights
 from convexnn.types import Point
 
 #: The catalogued values have six or seven digits.

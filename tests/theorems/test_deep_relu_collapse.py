@@ -9,11 +9,11 @@ from tolerances import close
 
 from convexnn import Data, solve, train
 from convexnn.theorems import deep_relu
-from convexnn.theorems._deep_forms import standard_bound, standard_network, whitened
-from convexnn.theorems._deep_networks import seeded_standard
-from convexnn.theorems._edge_network import collapsed_cost, edge_cost, edge_network, incidence, trained_scale
-from convexnn.theorems._neural_collapse import class_means, collapse, largest_cosine
-from convexnn.theorems._normalised_network import Normalised, normalised_form, seeded_normalised
+from convexnn.theorems.deep_relu.edge_network import collapsed_cost, edge_cost, edge_network, incidence, trained_scale
+from convexnn.theorems.deep_relu.forms import standard_bound, standard_network, whitened
+from convexnn.theorems.deep_relu.networks import seeded_standard
+from convexnn.theorems.deep_relu.neural_collapse import class_means, collapse, largest_cosine
+from convexnn.theorems.deep_relu.normalised_network import Normalised, normalised_form, seeded_normalised
 
 
 def generic(counts: tuple[int, ...], beta: float = 0.3, seed: int = 0, extra: int = 4) -> tuple[Data, np.ndarray]:

@@ -8,8 +8,8 @@ import pytest
 from tolerances import VALUE
 
 from convexnn import Data
-from convexnn.theorems._cutting_plane import cutting_plane
-from convexnn.theorems._extreme_points import (
+from convexnn.theorems.convex_geometry.cutting_plane import cutting_plane
+from convexnn.theorems.shared.extreme_points import (
     directions,
     dual_norm,
     hull,

@@ -9,8 +9,8 @@ from tolerances import VALUE
 
 from convexnn import Data, solve
 from convexnn.theorems import convex_geometry as geometry
-from convexnn.theorems._kinks import dictionary
-from convexnn.theorems._margins import hard_margin
+from convexnn.theorems.convex_geometry.margins import hard_margin
+from convexnn.theorems.shared.kinks import dictionary
 
 
 def labelled(seed: int, n: int = 10) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,7 @@ import pytest
 
 from convexnn import Data, solve, train
 from convexnn.theorems import two_layer
-from convexnn.theorems._output_norms import (
+from convexnn.theorems.convex_geometry.output_norms import (
     P,
     cone_component,
     vector_cutting_plane,

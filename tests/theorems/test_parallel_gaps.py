@@ -9,12 +9,12 @@ from tolerances import close
 from convexnn import Data, solve, train
 from convexnn.data import whiten_rows
 from convexnn.theorems import parallel, two_layer
-from convexnn.theorems._bidual import standard_dual
-from convexnn.theorems._interpolation import cheapest_factors, interpolation, partial_duals, schatten
-from convexnn.theorems._schatten import shrink
-from convexnn.theorems._shared_layers import DESIGNS, incidence, separate_network, shared_network
-from convexnn.theorems._strengths import strengths
-from convexnn.theorems._three_layer import Groups, _rebuild, _solve, enumerate_groups, solve_three_layer
+from convexnn.theorems.parallel.bidual import standard_dual
+from convexnn.theorems.parallel.interpolation import cheapest_factors, interpolation, partial_duals, schatten
+from convexnn.theorems.parallel.shared_layers import DESIGNS, incidence, separate_network, shared_network
+from convexnn.theorems.parallel.strengths import strengths
+from convexnn.theorems.parallel.three_layer import Groups, _rebuild, _solve, enumerate_groups, solve_three_layer
+from convexnn.theorems.shared.schatten import shrink
 
 RAY = np.outer([1.0, 0.5, 2.0, -1.0, -0.7, -1.5], 1.3 * np.array([1.0, 2.0, 2.0]) / 3)
 C = RAY @ np.array([1.0, 2.0, 2.0]) / 3 / 1.3

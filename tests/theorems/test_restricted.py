@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from tolerances import VALUE, close
 
-from convexnn.theorems import _restricted
-from convexnn.theorems._restricted import MASTERS, least_distance, restricted
+from convexnn.theorems.convex_geometry import restricted_problem
+from convexnn.theorems.convex_geometry.restricted_problem import MASTERS, least_distance, restricted
 
 ROWS = [(loss, offset) for loss in MASTERS for offset in (False, True)]
 
@@ -96,7 +96,7 @@ def test_the_logistic_master_keeps_its_digits_where_the_labels_are_separated(bet
 
 def test_ten_newton_steps_are_enough_for_the_logistic_master(monkeypatch):
     """With the true curvature each step doubles the digits; with an upper bound of it ten are too few."""
-    monkeypatch.setattr(_restricted, "NEWTON_STEPS", 10)
+    monkeypatch.setattr(restricted_problem, "NEWTON_STEPS", 10)
     for seed in range(5):
         Phi, y = problem(seed, "logistic")
         found = restricted(Phi, y, 0.03, "logistic", offset=True)

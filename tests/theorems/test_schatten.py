@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize
 from tolerances import VALUE, close
 
-from convexnn.theorems._schatten import decay, envelope, jump, shrink, threshold
+from convexnn.theorems.shared.schatten import decay, envelope, jump, shrink, threshold
 
 every_depth = pytest.mark.parametrize("L", [2, 3, 4, 5, 8])
 FORMULA = VALUE["closed form"]

@@ -11,13 +11,13 @@ from tolerances import VALUE, close
 
 from convexnn import Data, solve
 from convexnn.theorems import convex_geometry as geometry
-from convexnn.theorems._kinks import (
+from convexnn.theorems.convex_geometry.tangent_kernel import kernel_fit, tangent_kernel
+from convexnn.theorems.shared.kinks import (
     bend,
     dictionary,
     interpolation_cost,
 )
-from convexnn.theorems._sparsest import fewest, smallest_weights
-from convexnn.theorems._tangent_kernel import kernel_fit, tangent_kernel
+from convexnn.theorems.shared.sparsest import fewest, smallest_weights
 
 
 @pytest.mark.parametrize("seed", range(6))

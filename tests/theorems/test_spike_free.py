@@ -9,9 +9,9 @@ from tolerances import VALUE
 
 from convexnn import Data, solve
 from convexnn.theorems import two_layer
-from convexnn.theorems._closed_forms import orthogonal, two_neurons
-from convexnn.theorems._consequences import minimum_norm
-from convexnn.theorems._spike_free import is_spike_free, largest_spike, one_pattern_program
+from convexnn.theorems.shared.closed_forms import orthogonal, two_neurons
+from convexnn.theorems.shared.spike_free import is_spike_free, largest_spike, one_pattern_program
+from convexnn.theorems.two_layer.consequences import minimum_norm
 
 
 @pytest.mark.parametrize("name", SPIKES)

@@ -12,7 +12,7 @@ from convexnn.neurons import merge, prune, simplify
 from convexnn.numerics import Array, tensor
 from convexnn.patterns import enumerate_patterns, sample_patterns
 from convexnn.theorems import two_layer
-from convexnn.theorems._consequences import cone_decomposition, low_rank, minimum_norm
+from convexnn.theorems.two_layer.consequences import cone_decomposition, low_rank, minimum_norm
 
 FIVE_X = np.arange(-2.0, 3.0).reshape(-1, 1)
 FIVE_Y = np.array([1.0, -1.0, 1.0, 1.0, -1.0])

@@ -11,8 +11,9 @@ from convexnn import Data, certify, solve, study, train
 from convexnn.data import whiten_rows
 from convexnn.patterns import enumerate_patterns
 from convexnn.theorems import two_layer, vector_output
-from convexnn.theorems._closed_forms import one_hot as one_hot_form
-from convexnn.theorems._copositive import (
+from convexnn.theorems.shared.closed_forms import one_hot as one_hot_form
+from convexnn.theorems.vector_output.columns import column_generation
+from convexnn.theorems.vector_output.copositive import (
     best_in_cone,
     copositive,
     copositive_value,
@@ -22,18 +23,17 @@ from convexnn.theorems._copositive import (
     horn_instance,
     is_exact,
 )
-from convexnn.theorems._frank_wolfe import budget_of, frank_wolfe
-from convexnn.theorems._patches import cyclic_patches
-from convexnn.theorems._soft_thresholding import (
+from convexnn.theorems.vector_output.frank_wolfe import budget_of, frank_wolfe
+from convexnn.theorems.vector_output.patches import cyclic_patches
+from convexnn.theorems.vector_output.references import moment_reference
+from convexnn.theorems.vector_output.soft_thresholding import (
     factors_to_network,
     nonnegative_basis,
     semi_nmf,
     soft_threshold,
     threshold_bound,
 )
-from convexnn.theorems._vector_columns import column_generation
-from convexnn.theorems._vector_network import VectorNetwork, balanced, merge, prune
-from convexnn.theorems._vector_references import moment_reference
+from convexnn.theorems.vector_output.vector_network import VectorNetwork, balanced, merge, prune
 
 # (seed, n, d, c, beta, p*): default_rng(seed), X then Y standard normal
 PLANE = [(10, 5, 2, 2, 0.1, 1.1882096), (11, 8, 2, 3, 0.2, 4.2548139), (12, 8, 2, 3, 0.02, 2.6629809)]

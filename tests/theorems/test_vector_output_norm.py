@@ -12,11 +12,17 @@ from convexnn.cones import FreeCone
 from convexnn.patterns import enumerate_patterns
 from convexnn.solving import choose
 from convexnn.theorems import vector_output
-from convexnn.theorems._cone_pca import cone_pca
-from convexnn.theorems._directed_gauge import directed_nuclear
-from convexnn.theorems._faces import faces_of
-from convexnn.theorems._patches import PooledOperator, cyclic_patches, operator_of, patches_of, pooling_matrix
-from convexnn.theorems._planar_cone import planar_nuclear, square_factors
+from convexnn.theorems.vector_output.cone_pca import cone_pca
+from convexnn.theorems.vector_output.directed_gauge import directed_nuclear
+from convexnn.theorems.vector_output.faces import faces_of
+from convexnn.theorems.vector_output.patches import (
+    PooledOperator,
+    cyclic_patches,
+    operator_of,
+    patches_of,
+    pooling_matrix,
+)
+from convexnn.theorems.vector_output.planar_cone import planar_nuclear, square_factors
 
 many_seeds = pytest.mark.parametrize("seed", range(6))
 

@@ -1,4 +1,4 @@
-"""One file a theorem. `all_theorems()` finds them; nothing else lists them."""
+"""One package a theorem. `all_theorems()` finds them; nothing else lists them."""
 
 from convexnn.theorems.contract import all_theorems
 

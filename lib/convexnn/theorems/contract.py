@@ -1,4 +1,4 @@
-"""The contract of a theorem, and discovery: adding a theorem is adding a file to this folder."""
+"""The contract of a theorem, and discovery: adding a theorem is adding a package (or one file) to this folder."""
 
 from __future__ import annotations
 
@@ -47,9 +47,8 @@ MEMBERS = (
 
 
 def all_theorems() -> dict[str, Any]:
-    """Every theorem module of this package by name; files that start with `_` and this one are shared ideas."""
+    """Every theorem of this package by name: all modules but this one and `shared`."""
     import convexnn.theorems as package
 
     names = sorted(m.name for m in pkgutil.iter_modules(package.__path__))
-    modules = [n for n in names if not n.startswith("_") and n != "contract"]
-    return {name: importlib.import_module(f"convexnn.theorems.{name}") for name in modules}
+    return {n: importlib.import_module(f"convexnn.theorems.{n}") for n in names if n not in ("contract", "shared")}

@@ -1,0 +1,110 @@
+"""Batch normalisation of the last hidden layer: any features behave like whitened ones.
+
+    z_j = H v_j,   BN(z) = g (z - mean z) / |z - mean z| + (a / sqrt(n)) 1,   f = sum_j (BN_j(z_j))_+ w_j'
+    penalty  1/2 sum_j ( g_j^2 + a_j^2 + |w_j|^2 );   H, v and the layers below carry none
+
+The image of {g^2 + a^2 <= 1} lies in the unit ball and is all of it when the range of the centred H holds every centred
+vector, so no network is below the whitened two-layer optimum; one that spans the centred labels attains it:
+
+    v_k = H^+ y_k,   (g_k, a_k) = q ( |y_k - mean| , sum(y_k) / sqrt(n) ) / |y_k|,   w_k = q w,   q^2 = scale of class k
+
+The norm is the l2 norm over the batch and the shift multiplies 1 / sqrt(n); a library's layer divides by the standard
+deviation and shifts by 1, so its parameters are these divided by sqrt(n), and decay on them is n times weaker.
+Source: Ergen and Pilanci (arXiv 2002.09773); the balanced form (q) is ours, without it the penalty is larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from convexnn.losses import Loss, get_loss
+from convexnn.networks import Network
+from convexnn.numerics import Array, tensor
+from convexnn.theorems.deep_relu.class_rows import classes_of
+from convexnn.theorems.deep_relu.networks import STARTS
+from convexnn.types import Data
+
+#: The label columns count as inside the range of the features when the relative residual is below this.
+RANGE_TOL = 1e-8
+
+
+class Normalised(Network):
+    """Hidden layers W (no penalty), directions V (h, m), BN gains g (m,) and shifts a (m,), outputs A (m, c).
+
+    Predictions normalise over the batch they are given, as in training.
+    """
+
+    def __init__(
+        self, W: Iterable[Array], V: Array, g: Array, a: Array, A: Array, loss: str | Loss = "squared"
+    ) -> None:
+        super().__init__()
+        self.loss = get_loss(loss)
+        self.W = nn.ParameterList([nn.Parameter(tensor(w).clone()) for w in W])
+        self.V, self.g, self.a, self.A = (nn.Parameter(tensor(p).clone()) for p in (V, g, a, A))
+
+    def hidden(self, X: Tensor) -> Tensor:
+        """The activations (n, m) after normalisation."""
+        for w in self.W:
+            X = torch.relu(X @ w)
+        z = X @ self.V
+        z = z - z.mean(0, keepdim=True)
+        size = z.square().sum(0, keepdim=True).sqrt()
+        return torch.relu(self.g * z / size + self.a / len(X) ** 0.5)
+
+    def forward(self, X: Tensor) -> Tensor:
+        return self.hidden(X) @ self.A
+
+    def penalty(self) -> Tensor:
+        return 0.5 * (self.g.square().sum() + self.a.square().sum() + self.A.square().sum())
+
+    def reset(self, seed: int) -> None:
+        rng, start = np.random.default_rng(seed), STARTS[seed % len(STARTS)]
+        with torch.no_grad():
+            for w in (*self.W, self.V):
+                w.copy_(tensor(rng.standard_normal(tuple(w.shape)) * np.sqrt(2 / w.shape[0])))
+            for p in (self.g, self.a):
+                p.copy_(tensor(start * rng.standard_normal(tuple(p.shape))))
+            self.A.copy_(tensor(start * rng.standard_normal(tuple(self.A.shape)) / np.sqrt(len(self.A))))
+
+
+def normalised_form(data: Data, loss: str = "squared", balance: bool = True) -> tuple[Normalised, float]:
+    """The optimal normalised network on the features data.X, and its training objective.
+
+    balance=False spends all of each scale on the outputs (g^2 + a^2 = 1): the same function at a larger penalty.
+    Raises ValueError where the features cannot produce the centred label columns.
+    """
+    classes = classes_of(data, loss)
+    scales = np.array([one.best(data.beta) for one in classes.losses])
+    value = sum(one.cost(s, data.beta) for one, s in zip(classes.losses, scales))
+    live = scales > 0
+    labels, outputs = classes.A[:, live], classes.W[live]
+    centred, features = labels - labels.mean(0), data.X - data.X.mean(0)
+    V = np.linalg.pinv(features) @ centred
+    missed = float(np.abs(features @ V - centred).max(initial=0.0))
+    if missed > RANGE_TOL:
+        raise ValueError(
+            f"the centred features miss the centred labels by {missed:.2g}; batch normalisation whitens only what the "
+            "features span: pass more independent features, e.g. a wider last hidden layer"
+        )
+    flat = np.linalg.norm(centred, axis=0) < RANGE_TOL  # a class that holds every sample: any direction with gain 0
+    V[:, flat] = 1.0
+    q = np.sqrt(scales[live]) if balance else np.ones(live.sum())
+    g, a = q * np.linalg.norm(centred, axis=0) * ~flat, q * labels.sum(0) / np.sqrt(data.n)
+    return Normalised([], V, g, a, (scales[live] / q)[:, None] * outputs, loss), value
+
+
+def seeded_normalised(width: int, data: Data, hidden: Iterable[int] = (), loss: str | Loss = "squared") -> Normalised:
+    """A network to be trained: hidden layers of the given sizes, `width` normalised neurons."""
+    if not (isinstance(width, int | np.integer) and width >= 1):
+        raise ValueError(f"width is {width!r}; pass a number of neurons >= 1")
+    sizes = [data.d, *hidden]
+    c = data.y.reshape(data.n, -1).shape[1]
+    W = [np.zeros(pair) for pair in pairwise(sizes)]
+    built = Normalised(W, np.zeros((sizes[-1], width)), np.zeros(width), np.zeros(width), np.zeros((width, c)), loss)
+    built.reset(0)
+    return built

@@ -1,0 +1,1 @@
+"""Ideas that more than one theorem uses; they know no theorem."""
