@@ -1,13 +1,15 @@
 """What was to be reached, and what the stored measurements say: one table, computed from the JSON files alone.
 
-A ratio is CPU seconds of the fastest peer whose own point proves 1e-6 over those of `interior`; where none did within
-its limit, the ratio of the longest limit, as a lower bound. In parentheses the ratio over the fastest peer whose point
-is within 1e-6 of the best bound known, which its user could not have told.
+A ratio is CPU seconds of the fastest peer whose own point proves 1e-6 over those of `interior`. A peer that was stopped
+before it proved anything may be the fastest from the second on at which it was stopped: where that is sooner, the ratio
+is a lower bound. In parentheses the ratio over the fastest peer whose point is within 1e-6 of the best bound known,
+which its user could not have told.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +25,9 @@ Found = tuple[str, bool | None]
 OWN = {contender.name for contender in OURS}
 UNMEASURED: Found = ("not measured", None)
 NOTE = """Computed from the JSON files in this folder by `python -m benchmarks goals`; do not edit. Seconds are CPU
-seconds of one thread. A ratio counts the fastest peer whose own point proves 1e-6, or `>` the longest time that was
-waited for one; in parentheses, against the fastest peer whose point is within 1e-6 of the best bound known."""
+seconds of one thread. A ratio counts the fastest peer whose own point proves 1e-6, or `>` the time at which the first
+one was stopped where that is less; in parentheses, over the fastest peer whose point is within 1e-6 of the best bound
+known."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,18 @@ def faster(table: str, instance: str, factor: float) -> Callable[[Tables], Found
         peers = [row for row in rows if row["contender"] not in OWN and row["status"] not in ("skipped", "failed")]
         if own is None or not peers:
             return UNMEASURED
-        proved = [row["certified_cpu_s"] for row in peers if "certified_cpu_s" in row]
-        waited = max((row["limit_s"] for row in peers if "limit_s" in row), default=0.0)
-        seconds = min(proved) if proved else waited
+        proved = min((row["certified_cpu_s"] for row in peers if "certified_cpu_s" in row), default=math.inf)
+        stopped = min(
+            (row["limit_s"] for row in peers if "limit_s" in row and "certified_cpu_s" not in row), default=math.inf
+        )
+        seconds, sign = (proved, "") if proved <= stopped else (stopped, "> ")
+        ratio = seconds / (own["cpu_s"] if proved <= stopped else max(own["cpu_s"], own["wall_s"]))
         near = [row["cpu_s"] for row in peers if row["status"] == "reached"]
         kinder = f" ({min(near) / own['cpu_s']:.3g}x)" if near else ""
-        sign = "" if proved else "> "
-        said = f"{own['cpu_s']:.3g} s; best peer {sign}{seconds:.3g} s: {sign}{seconds / own['cpu_s']:.3g}x{kinder}"
-        enough = seconds / own["cpu_s"] >= factor
-        return said, enough if proved or enough else None
+        if math.isinf(seconds):
+            return f"{own['cpu_s']:.3g} s; no peer's point proves it{kinder}", None
+        said = f"{own['cpu_s']:.3g} s; best peer {sign}{seconds:.3g} s: {sign}{ratio:.3g}x{kinder}"
+        return said, True if ratio >= factor else False if proved / own["cpu_s"] < factor else None
 
     return measure
 

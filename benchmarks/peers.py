@@ -178,7 +178,7 @@ def _clarabel(tol: float) -> dict[str, Any]:
 
 OURS = (
     Contender("interior", "", ("gated", "cone"), (1e-6,), ours("interior")),
-    Contender("fista", "", ("gated",), (1e-6,), ours("fista"), 2e7),
+    Contender("fista", "", ("gated",), (1e-6,), ours("fista"), 2e8),
     Contender("admm", "", ("gated", "cone"), (1e-6,), ours("admm"), 1e6),
 )
 PEERS = (
@@ -193,7 +193,7 @@ PEERS = (
     ),
     Contender("adelie", "adelie", ("gated", "cone"), (1e-7, 1e-10, 1e-13, 1e-16), adelie, 2e8),
     Contender("pyscnn", "pyscnn", ("gated", "cone"), (1e-6, 1e-8, 1e-10, 1e-12, 1e-14), pyscnn, 2e8),
-    Contender("celer", "celer", ("gated",), (1e-4, 1e-6, 1e-8, 1e-11), group_lasso("celer"), 2e7),
-    Contender("skglm", "skglm", ("gated",), (1e-4, 1e-6, 1e-8, 1e-11), group_lasso("skglm"), 2e7),
+    Contender("celer", "celer", ("gated",), (1e-4, 1e-6, 1e-8, 1e-11), group_lasso("celer"), 2e8),
+    Contender("skglm", "skglm", ("gated",), (1e-4, 1e-6, 1e-8, 1e-11), group_lasso("skglm"), 2e8),
 )  # fmt: skip
 PACKAGES = tuple(peer.package for peer in PEERS)

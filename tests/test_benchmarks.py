@@ -138,7 +138,8 @@ def test_an_instance_is_the_same_every_time():
 
 
 def program_rows(peers, own=1.0):
-    rows = [{"instance": "i", "contender": "interior", "status": "reached", "cpu_s": own, "certified_cpu_s": own}]
+    own_row = {"cpu_s": own, "wall_s": 1.1 * own, "certified_cpu_s": own}
+    rows = [{"instance": "i", "contender": "interior", "status": "reached", **own_row}]
     return {"gated": rows + [{"instance": "i", "contender": f"peer {k}", **peer} for k, peer in enumerate(peers)]}
 
 
@@ -148,7 +149,12 @@ def program_rows(peers, own=1.0):
         ([{"status": "reached", "cpu_s": 2.0, "certified_cpu_s": 30.0}], True),
         ([{"status": "reached", "cpu_s": 2.0, "certified_cpu_s": 20.0}], False),
         ([{"status": "reached", "cpu_s": 2.0, "limit_s": 30.0}], True),  # waited 30 s for a proof that did not come
+        ([{"status": "reached", "cpu_s": 2.0, "limit_s": 26.0}], None),  # 26 s of wall, and our own wall time was 1.1 s
         ([{"status": "limit", "limit_s": 20.0}], None),  # not waited for long enough to say
+        ([{"status": "limit", "limit_s": 60.0}, {"status": "limit", "limit_s": 20.0}], None),  # one might need 21 s
+        ([{"status": "limit", "limit_s": 20.0}, {"status": "reached", "cpu_s": 2.0, "certified_cpu_s": 40.0}], None),
+        ([{"status": "limit", "limit_s": 20.0}, {"status": "reached", "cpu_s": 2.0, "certified_cpu_s": 24.0}], False),
+        ([{"status": "reached", "cpu_s": 2.0}], None),  # its ladder ended without a proof
         ([{"status": "limit", "limit_s": 60.0}, {"status": "reached", "cpu_s": 2.0, "certified_cpu_s": 3.0}], False),
         ([{"status": "skipped"}, {"status": "failed"}], None),
     ],

@@ -55,6 +55,57 @@ def test_a_loose_tolerance_makes_the_first_order_method_work_in_single_precision
     assert abs(loose.value - tight.value) <= 1e-3 * tight.value
 
 
+@pytest.mark.parametrize(
+    ("loss", "bias"),
+    [("cross_entropy", "none"), ("squared", "unregularised"), ("logistic", "none"), ("squared_hinge", "none")],
+)
+@pytest.mark.parametrize("share", [0.3, 1e-3])
+def test_a_loose_tolerance_is_reached_whatever_the_loss_and_however_small_beta(loss, bias, share):
+    """Where float32 has too few digits float64 goes on; an unpenalised coordinate is float64's from the start."""
+    rng = np.random.default_rng(3)
+    X, labels = rng.standard_normal((40, 4)), rng.integers(0, 3, 40)
+    y = np.eye(3)[labels] if loss == "cross_entropy" else np.where(labels > 0, 1.0, -1.0)
+    program = two_layer.program(Data(X, y, 1.0), loss=loss, bias=bias, patterns=20, activation="gated")
+    program = program.with_beta(share * program.beta_max())
+    loose = solve(program, tol=1e-3, method="fista", budget=20)
+    assert loose.status == "solved", loose.message
+    best = solve(program, tol=1e-6)
+    assert best.lower <= loose.value <= best.value * (1 + 1.1e-3)
+
+
+def test_single_precision_that_runs_out_is_finished_in_double(monkeypatch):
+    monkeypatch.setattr(solving, "FLOAT32_TOL", 1e-9)  # single precision is asked for what it cannot give
+    program = two_layer.program(instance(), activation="gated")
+    found = solve(program, method="fista", tol=1e-8)
+    assert found.status == "solved" and "where float32 ran out" in found.reason
+    assert found.history[-1].iteration < 20_000
+
+
+def test_all_runs_together_keep_to_the_iterations_that_were_allowed(monkeypatch):
+    program = two_layer.program(instance())
+    seen = []
+    found = solve(program, tol=1e-15, max_iterations=60, callback=lambda step: seen.append(step.iteration))
+    assert found.method == "interior, then admm"
+    assert found.status == "inconclusive" and max(seen) <= 60
+
+
+def test_what_finishing_breaks_is_not_lost(monkeypatch):
+    def broken(program, options):
+        raise torch.linalg.LinAlgError("singular")
+
+    monkeypatch.setattr(solving, "admm", broken)
+    found = solve(two_layer.program(instance()), tol=1e-15)
+    assert found.certificate.gap <= 1e-6
+
+
+def test_a_solution_for_other_samples_is_a_start_for_z_alone():
+    few, many = instance(n=12), instance(n=13)
+    a, b = (two_layer.program(data, patterns=5, activation="gated") for data in (few, many))
+    assert a.operator.domain == b.operator.domain
+    for method in ("auto", "fista"):
+        assert solve(b, method=method, warm_start=solve(a)).status == "solved"
+
+
 def test_a_warm_interior_path_needs_fewer_steps_and_ends_at_the_same_values():
     program = two_layer.program(instance(1, 60, 6), patterns=40, activation="gated")
     betas = program.beta_max() * np.geomspace(0.5, 0.005, 6)

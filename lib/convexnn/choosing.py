@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import torch
+
 from convexnn.gauges import Frobenius, GroupL2
 from convexnn.numerics import check_choice
 from convexnn.operators import GatedOperator
@@ -18,7 +20,9 @@ FLOAT32_TOL = 1e-4
 MEMORY_SHARE = 0.5
 
 
-def choose(program: Program, method: str = "auto", tol: float = 1e-6) -> tuple[str, str]:
+def choose(
+    program: Program, method: str = "auto", tol: float = 1e-6, device: torch.device | str = "cpu"
+) -> tuple[str, str]:
     """The method and the reason, in one sentence. Raises ValueError when the method does not fit the program."""
     check_choice("method", method, ["auto", *METHODS])
     coned, kinked = has_rows(program), program.loss.smoothness == float("inf")
@@ -30,7 +34,10 @@ def choose(program: Program, method: str = "auto", tol: float = 1e-6) -> tuple[s
     if method != "auto":
         return method, f"{method} was asked for"
     flops, needed = interior_cost(program, coned)
-    rival, room = gradient_cost(program, tol), MEMORY_SHARE * _memory_bytes()
+    rival, room = (
+        gradient_cost(program, tol if fits_float32(program) else min(tol, FLOAT32_TOL / 10)),
+        MEMORY_SHARE * _memory_bytes(torch.device(device)),
+    )
     if not obstacle and needed > room:
         obstacle = f"the interior point needs {needed / 2**30:.1f} GiB, more than {room / 2**30:.1f} GiB"
     elif not obstacle and not (coned or kinked) and flops > rival:
@@ -45,12 +52,29 @@ def choose(program: Program, method: str = "auto", tol: float = 1e-6) -> tuple[s
 
 
 def interior_cost(program: Program, coned: bool) -> tuple[float, float]:
-    """Flops and bytes of an interior-point solve: steps x (n^3/3 + 2 n^2 P), with cones n^2 d P and d x d blocks."""
+    """Flops and bytes of an interior-point solve: steps x (n^3/3 + 2 n^2 P), with cones n^2 d P and d x d blocks.
+
+    One output after the other, but for cross entropy (all outputs in memory, and a border of 2 n^3 flops for each) and
+    Frobenius groups (a capacitance of P columns over n c rows, or one matrix of n c rows where that is smaller).
+    """
     (G, d, c), n = _three(program.operator.domain), program.Y.shape[0]
     if coned:
-        flops = n**3 / 3 + n * n * d * G / 2 + G * (2 * n * d * d + 3 * d**3)
-        return CONE_STEPS * c * flops, 8.0 * (1.5 * n * n + 12 * n * G + 3 * G * d * d)
-    return INTERIOR_STEPS * c * (n**3 / 3 + 2 * n * n * G), 8.0 * (1.5 * n * n + n * G + 20 * G * d)
+        steps, flops = CONE_STEPS, n**3 / 3 + n * n * d * G / 2 + G * (2 * n * d * d + 3 * d**3)
+        groups = 12.0 * n * G + 3 * G * d * d
+    else:
+        steps, flops, groups = INTERIOR_STEPS, n**3 / 3 + 2 * n * n * G, n * G + 20.0 * G * d
+    if program.loss.name == "cross_entropy":
+        return steps * (c * (flops + 2 * n**3) + n**3 / 3), 8.0 * ((c + 3.0) * n * n + c * groups)
+    if isinstance(program.gauge, Frobenius) and c > 1:
+        whole, columns = float(n * c), float(min(G, n * c))
+        border = whole**3 / 3 + whole**2 * G if columns == whole else 2 * n * whole * G + whole * G**2 + G**3 / 3
+        return steps * (flops + border), 8.0 * (1.5 * n * n + 3 * whole * G + columns**2 + c * groups)
+    return steps * c * flops, 8.0 * (1.5 * n * n + groups)
+
+
+def fits_float32(program: Program) -> bool:
+    """Does rounding to float32 leave the program what it is? An equality of unpenalised coordinates would not hold."""
+    return program.free_columns is None and not program.gauge.free
 
 
 def gradient_cost(program: Program, tol: float = 1e-6) -> float:
@@ -65,8 +89,10 @@ def _three(domain: tuple[int, ...]) -> tuple[int, int, int]:
     return domain[0], domain[1], domain[2] if len(domain) > 2 else 1
 
 
-def _memory_bytes() -> float:
-    """Physical memory of this machine; 8 GiB where the system does not say."""
+def _memory_bytes(device: torch.device) -> float:
+    """Memory of the device, all of it; 8 GiB where the system does not say."""
+    if device.type == "cuda":
+        return float(torch.cuda.mem_get_info(device)[1])
     try:
         return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):

@@ -20,6 +20,9 @@ from torch.nn.functional import log_softmax, softplus
 
 from convexnn.numerics import check_choice, check_finite
 
+#: The probabilities of a sample may miss the sum one by this many units in the last place for each output.
+SIMPLEX_ULPS = 4096.0
+
 
 class Loss(ABC):
     """A separable convex loss. Stateless; one instance of each in `LOSSES`."""
@@ -196,7 +199,7 @@ class CrossEntropy(Loss):
 
     def conjugate(self, z: Tensor, Y: Tensor) -> Tensor:
         p = z + Y
-        tolerance = 1e-12 * p.shape[1]
+        tolerance = SIMPLEX_ULPS * torch.finfo(p.dtype).eps * p.shape[1]
         inside = bool((p >= 0).all()) and bool(((p.sum(1) - 1).abs() <= tolerance).all())
         return torch.xlogy(p, p).sum() if inside else z.new_tensor(torch.inf)
 
@@ -219,13 +222,14 @@ class CrossEntropy(Loss):
 
 def wright_omega(x: Tensor) -> Tensor:
     """The root w > 0 of w + log w = x: Newton in log w where x is small, in w where it is large."""
+    tiny = torch.finfo(x.dtype).tiny
     w = torch.where(
         x > 1, x - x.clamp(min=1).log(), torch.exp(x.clamp(max=1) - torch.exp(x.clamp(max=1)).clamp(max=0.6))
     )
     for _ in range(6):
+        w = w.clamp(min=tiny)  # below it the root is not a float: w stays there
         w = w * (1 + x - w.log()) / (1 + w)
-        w = w.clamp(min=torch.finfo(x.dtype).tiny)
-    return w
+    return w.clamp(min=tiny)
 
 
 def project_simplex(P: Tensor) -> Tensor:

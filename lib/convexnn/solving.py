@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from convexnn.certifying import certify, feasible
-from convexnn.choosing import FLOAT32_TOL, choose, has_rows
+from convexnn.choosing import FLOAT32_TOL, choose, fits_float32, has_rows
 from convexnn.numerics import (
     ACTIVE_TOL,
     Array,
@@ -66,22 +66,31 @@ def solve(
     check_positive(tol=tol, max_iterations=max_iterations)
     if budget is not None:
         check_positive(budget=budget)
-    name, reason = choose(program, method, tol)
-    coarse = name == "fista" and tol >= FLOAT32_TOL
-    there = program.to(resolve_device(device), torch.float32 if coarse else torch.float64)
-    warm = _warm(there, warm_start)
+    where = resolve_device(device)
+    name, reason = choose(program, method, tol, where)
+    coarse = name == "fista" and tol >= FLOAT32_TOL and fits_float32(program)
+    there = program.to(where)
     started = time.perf_counter()
     with _progress(name, tol, callback) as see, graceful_interrupt():
-        aim = tol * (FLOAT32_SHARE if coarse else 1.0)
-        point = _solver(name, there)(there, Options(aim, budget, max_iterations, *warm, see))
+        options = Options(tol, budget, max_iterations, *_warm(there, warm_start), see)
+        point = _coarse(there, options) if coarse else _solver(name, there)(there, options)
     elapsed = time.perf_counter() - started
     point, certificate = _trim(program, point, tol)
-    left = None if budget is None else budget - elapsed
-    stalled = not certificate.gap <= tol and point.iterations < max_iterations and not point.interrupted
-    if method == "auto" and name == "interior" and stalled and (left is None or left > 0):
-        name, reason = "interior, then admm", f"{reason}; where float64 ran out, alternating directions went on"
-        rest = Options(tol, left, FINISHING_STEPS, callback=callback)
-        point, certificate = _finish(program, there, point, certificate, rest)
+    rest = replace(
+        options,
+        budget_s=None if budget is None else budget - elapsed,
+        max_iterations=max_iterations - point.iterations,
+        callback=callback,
+    )
+    stalled = not certificate.gap <= tol and rest.max_iterations > 0 and not point.interrupted
+    if stalled and (rest.budget_s is None or rest.budget_s > 0):
+        if coarse:
+            reason = f"{reason}; where float32 ran out, float64 went on"
+            point, certificate = _finish(program, there, point, certificate, fista, rest)
+        elif method == "auto" and name == "interior":
+            name, reason = "interior, then admm", f"{reason}; where float64 ran out, alternating directions went on"
+            rest = replace(rest, max_iterations=min(FINISHING_STEPS, rest.max_iterations))
+            point, certificate = _finish(program, there, point, certificate, admm, rest)
         elapsed = time.perf_counter() - started
     solved = certificate.gap <= tol
     status: SolveStatus = "solved" if solved else "interrupted" if point.interrupted else "inconclusive"
@@ -116,8 +125,15 @@ def _solver(name: str, program: Program) -> Solver:
     return table[name]
 
 
+def _coarse(program: Program, options: Options) -> Point:
+    """The accelerated gradient in float32, aiming below the tolerance by its rounding."""
+    rough = program.to(program.Y.device, torch.float32)
+    warm = None if options.warm is None else options.warm.float()
+    return fista(rough, replace(options, tol=FLOAT32_SHARE * options.tol, warm=warm, witness=None))
+
+
 def _warm(program: Program, warm_start: Solution | Array | None) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-    """A starting Z and the dual vector that came with it."""
+    """A starting Z and the dual vector that came with it, where it fits (another sample has other dual vectors)."""
     if warm_start is None:
         return None, None
     Z = warm_start.Z if isinstance(warm_start, Solution) else np.asarray(warm_start)
@@ -126,7 +142,8 @@ def _warm(program: Program, warm_start: Solution | Array | None) -> tuple[torch.
     check_finite(warm_start=Z)
     v = warm_start.certificate.v if isinstance(warm_start, Solution) else None
     like = program.operator.like
-    return tensor(Z).to(like), None if v is None else tensor(v).to(like).reshape(program.Y.shape)
+    fits = v is not None and v.size == program.Y.numel()
+    return tensor(Z).to(like), tensor(v).to(like).reshape(program.Y.shape) if fits else None
 
 
 @contextmanager
@@ -174,15 +191,19 @@ def _trim(program: Program, point: Point, tol: float) -> tuple[Point, Certificat
 
 
 def _finish(
-    program: Program, there: Program, point: Point, certificate: Certificate, options: Options
+    program: Program, there: Program, point: Point, certificate: Certificate, solver: Solver, options: Options
 ) -> tuple[Point, Certificate]:
-    """Alternating directions from where the interior point stalled; the better primal and the better dual count."""
+    """Another solver from where the first one stalled; the better primal and the better dual count."""
     warm = tensor(point.Z).to(there.operator.like)
-    with graceful_interrupt():
-        more = admm(there, replace(options, warm=warm))
+    try:
+        with graceful_interrupt():
+            more = solver(there, replace(options, warm=warm))
+    except (ArithmeticError, torch.linalg.LinAlgError):  # the first point is still there
+        return point, certificate
     finished, better = _trim(program, more, options.tol)
     if better.upper > certificate.upper:
         finished = replace(point, history=(*point.history, *more.history), interrupted=more.interrupted)
+    finished = replace(finished, iterations=point.iterations + more.iterations)
     return finished, certify(program, finished, witnesses=[certificate.v, better.v])
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tolerances import DIFFERENCES, MINIMISER, VALUE, close
+from tolerances import DIFFERENCES, MINIMISER, ROUNDING, VALUE, close
 
 from convexnn import losses
 from convexnn.losses import LOSSES, Loss, get_loss, project_simplex
@@ -173,6 +173,18 @@ def test_the_prox_of_a_smooth_loss_solves_p_plus_step_gradient_is_f(name, step, 
     p = loss.prox(f, Y, step)
     size = max(1.0, step, float(f.abs().max()))
     close((p + step * loss.gradient(p, Y)) / size, f / size)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize("far", [90.0, 800.0, 1e6])
+@pytest.mark.parametrize("step", [0.1, 1.0, 100.0])
+def test_the_prox_of_cross_entropy_is_finite_where_the_exponential_underflows(dtype, far, step):
+    f = torch.tensor([[far, 0.0], [0.0, far], [-far, far]], dtype=dtype)
+    Y = torch.tensor([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]], dtype=dtype)
+    loss = LOSSES["cross_entropy"]
+    p = loss.prox(f, Y, step)
+    assert bool(torch.isfinite(p).all())
+    close((p + step * loss.gradient(p, Y)) / (step + far), f / (step + far), ROUNDING[dtype])
 
 
 @pytest.mark.parametrize("name", NAMES)

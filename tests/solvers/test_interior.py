@@ -10,9 +10,11 @@ from convexnn.certifying import certify
 from convexnn.gauges import Nuclear
 from convexnn.numerics import tensor
 from convexnn.solvers import _left_out
+from convexnn.solvers._recording import PATIENCE, Progress
 from convexnn.solvers.contract import Options
 from convexnn.solvers.interior_cone import ConeIterate, interior_cone
 from convexnn.solvers.interior_gated import GatedIterate, interior_gated
+from convexnn.solvers.interior_softmax import SoftmaxIterate
 from convexnn.theorems import two_layer
 from convexnn.types import Data
 
@@ -36,6 +38,36 @@ def test_gated_steps_are_few_and_every_iterate_is_dual_feasible(fraction):
     assert steps <= 15
 
 
+@pytest.mark.parametrize("kind", ["logistic", "cross_entropy"])
+@pytest.mark.parametrize("seed", range(3))
+def test_bounds_hold_where_negligible_levels_are_kept_from_vanishing(kind, seed):
+    """Separable data and a tiny beta: levels are clamped, so theta does not go all of its step and q must follow it."""
+    rng = np.random.default_rng(10 + seed)
+    X = rng.standard_normal((12, 3))
+    labels = (X @ rng.standard_normal((3, 3))).argmax(1)
+    y = np.eye(3)[labels] if kind == "cross_entropy" else np.where(labels > 0, 1.0, -1.0)
+    program = two_layer.program(Data(X, y, 1.0), loss=kind, patterns=6, activation="gated")
+    program = program.with_beta(1e-5 * program.beta_max())
+    iterate = SoftmaxIterate(program, 1e-9) if kind == "cross_entropy" else GatedIterate(program)
+    smallest = np.inf
+    for _ in range(40):
+        iterate.advance()
+        bounds = iterate.assess()
+        assert float(program.gauge.polar(program.operator.adjoint(bounds.v)).max()) <= program.beta * (1 + 1e-12)
+        level = bounds.v * program.Y if kind == "logistic" else program.Y - bounds.v
+        smallest = min(smallest, float(level.min()))
+        if bounds.upper - bounds.lower <= 1e-9:
+            break
+    assert smallest < 1e-9, "no level was negligible: the instance tests nothing"
+
+
+def test_progress_is_anything_that_halves_and_patience_ends():
+    rising = Progress()  # mu may rise for long while residuals close
+    assert all(rising.note(1e-7 * 1.1**k, 2.0**-k) for k in range(100))
+    stuck = Progress()
+    assert [stuck.note(1.0, np.inf) for _ in range(PATIENCE + 1)] == [True] * PATIENCE + [False]
+
+
 @pytest.mark.parametrize("bias", ["none", "unregularised"])
 def test_every_cone_iterate_carries_its_certificate(bias):
     program = two_layer.program(gaussian(12, 3, 3), patterns=12, bias=bias)
@@ -48,7 +80,8 @@ def test_every_cone_iterate_carries_its_certificate(bias):
         head = pulls[:, : 3 if bias == "unregularised" else None]
         assert float(head.norm(dim=1).max()) <= program.beta * (1 + 1e-12)
         if bias == "unregularised":
-            assert float(pulls[:, -1].abs().max()) <= 1e-12
+            summed = max(1.0, float(bounds.multipliers.sum(1).max()))  # what cancels in the free coordinate
+            assert float(pulls[:, -1].abs().max()) <= 1e-12 * summed
             assert abs(float(bounds.v.sum())) <= 1e-12
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from convexnn.certifying import certify
+from convexnn.cones import FreeCone
 from convexnn.gauges import Frobenius
 from convexnn.numerics import tensor
 from convexnn.solvers.contract import Options
@@ -101,6 +102,13 @@ def test_separable_data_with_a_tiny_beta_stay_inside_the_simplex():
     assert float(p.min()) >= 0
 
 
+class OneRow(FreeCone):
+    """A cone with a row, of a kind that no interior point here knows."""
+
+    def rows(self, Z):
+        return Z[:, :1]
+
+
 def test_other_programs_are_refused():
     made = program(9, 3, 5, 3, 0.1)
     with pytest.raises(ValueError, match="is for cross entropy, not for the squared loss"):
@@ -108,3 +116,5 @@ def test_other_programs_are_refused():
         interior_softmax(squared, Options())
     with pytest.raises(ValueError, match="needs a GatedOperator and GroupL2"):
         interior_softmax(replace(made, gauge=Frobenius()), Options())
+    with pytest.raises(ValueError, match="knows pattern cones, not OneRow"):
+        interior_softmax(replace(made, cone=OneRow()), Options())

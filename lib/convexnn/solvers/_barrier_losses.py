@@ -173,15 +173,22 @@ class BarrierLoss:
             limits += [_reach(end.distance(s), end.c1 * ds), _reach(end.slack, dx)]
         return min(limits)
 
-    def move(self, a: float, step: LossStep) -> None:
-        theta = self.theta + a * step.theta
+    def move(self, a: float, step: LossStep) -> bool:
+        """Take the step; False when some levels were kept from going all of it."""
+        theta, kept = self.theta + a * step.theta, False
         if self.name == "logistic":  # levels that no longer matter do not stop the others
-            s = self.Y * self.theta
-            least = (0.1 * s).clamp(min=SMALLEST)
-            theta = torch.where(s > NEGLIGIBLE, theta, self.Y * torch.maximum(self.Y * theta, least))
+            s, wanted = self.Y * self.theta, self.Y * theta
+            below = (s <= NEGLIGIBLE) & (wanted < (0.1 * s).clamp(min=SMALLEST))
+            theta, kept = torch.where(below, self.Y * (0.1 * s).clamp(min=SMALLEST), theta), bool(below.any())
         self.theta = theta
         for end, dx in zip(self.ends, step.slacks):
             end.slack = end.slack + a * dx
+        return not kept
+
+    def shorten(self, factor: float) -> None:
+        """theta times a factor <= 1, for a domain without slacks at its ends."""
+        assert not self.ends
+        self.theta = factor * self.theta
 
     def orthogonal(self, Q: Tensor) -> Tensor | None:
         """theta corrected to Q'theta = 0 exactly, within its domain; None while it is too far away.

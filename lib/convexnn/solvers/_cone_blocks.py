@@ -23,7 +23,7 @@ from torch import Tensor
 
 from convexnn.numerics import product
 from convexnn.solvers._geometry import Geometry
-from convexnn.solvers._path_following import Blocks
+from convexnn.solvers._path_following import MARGIN, Blocks
 from convexnn.solvers._second_order_cone import Cone2, Scaling
 from convexnn.solvers._symmetric import add_gated_gram, add_gram, batched_cholesky
 
@@ -75,14 +75,14 @@ class ConeBlocks(Blocks):
         self._choose(self.pattern[keep], self.sign[keep])
 
     def start(self, theta: Tensor, lam: Tensor, mu: float) -> None:
-        """Every pair on the central path: s = 2 mu u^{-1}, t = mu / lambda; S X w = t holds later."""
+        """Every pair on the central path: s = 2 NORM_WEIGHT mu u^{-1}, t = mu / lambda; S X w = t holds later."""
         self.lam, self.t = lam, mu / lam
         self.q = self.pulls(theta)
         s = self._central(self.q, mu)
         self.tau, self.w, self.f = s.head, torch.nn.functional.pad(s.tail, (0, self.geometry.free)), None
 
     def _central(self, q: Tensor, mu: float) -> Cone2:
-        """2 mu u^{-1} = 2 mu (beta, q) / det u."""
+        """k u^{-1} = k (beta, q) / det u with k = 2 NORM_WEIGHT mu."""
         u = Cone2(q.new_full((len(q),), self.geometry.beta), -q[:, : self.p])
         scale = 2 * NORM_WEIGHT * mu / u.det()
         return Cone2(scale * self.geometry.beta, scale[:, None] * q[:, : self.p])
@@ -184,7 +184,7 @@ class ConeBlocks(Blocks):
         return ConeRights(soc, ratio, slack, e), self.push(self._solve(e))
 
     def _soc_right(self, mu: float, affine: ConeStep | None) -> Cone2:
-        """c = W^{-1} (l \\ rc),  rc = 2 mu e - l o l - (W^{-1} ds_a) o (W du_a)."""
+        """c = W^{-1} (l \\ rc),  rc = 2 NORM_WEIGHT mu e - l o l - (W^{-1} ds_a) o (W du_a)."""
         scaling = self.scaling
         target = scaling.point.product(scaling.point)
         head, tail = 2 * NORM_WEIGHT * mu - target.head, -target.tail
@@ -217,11 +217,18 @@ class ConeBlocks(Blocks):
             limits.append(-1 / steepest if steepest < 0 else float("inf"))
         return min(limits)
 
-    def move(self, a: float, step: ConeStep, theta: Tensor) -> None:
+    def move(self, a: float, step: ConeStep, theta: Tensor, straight: bool) -> None:
         self.tau, self.w, self.f = self.tau + a * step.s.head, self.w + a * step.w, None
         self.t.add_(step.t, alpha=a)
         self.lam.add_(step.lam, alpha=a)
+        self.limit = self.geometry.beta - MARGIN * (self.geometry.beta - self.q[:, : self.p].norm(dim=1))
         self.q = self.pulls(theta)
+
+    def inside(self) -> float:
+        return min(1.0, float((self.limit / self.q[:, : self.p].norm(dim=1).clamp(min=1e-300)).min()))
+
+    def shorten(self, factor: float) -> None:
+        self.q, self.lam = factor * self.q, factor * self.lam
 
 
 def _common_shape(blocks: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,11 +21,11 @@ from torch import Tensor
 
 from convexnn.numerics import product
 from convexnn.operators import GatedOperator
-from convexnn.solvers._path_following import Blocks
+from convexnn.solvers._path_following import MARGIN, Blocks
 from convexnn.solvers._second_order_cone import Cone2, Scaling
 from convexnn.solvers._symmetric import add_gated_gram, add_gram
 
-#: q follows theta step by step, and is computed anew after that many.
+#: q follows theta step by step, and is computed anew after that many, or when theta did not go all of its step.
 REFRESH = 5
 
 
@@ -131,7 +131,14 @@ class GatedBlocks(Blocks):
         du = Cone2(torch.zeros_like(self.tau), -step.q)
         return min(self._s().reach(step.s), self._u().reach(du))
 
-    def move(self, a: float, step: GatedStep, theta: Tensor) -> None:
+    def move(self, a: float, step: GatedStep, theta: Tensor, straight: bool) -> None:
         self.tau, self.w, self.f = self.tau + a * step.s.head, self.w + a * step.s.tail, None
         self.moves += 1
-        self.q = self.q + a * step.q if self.moves % REFRESH else self.pull(theta)
+        self.limit = self.beta - MARGIN * (self.beta - self.q.norm(dim=1))
+        self.q = self.q + a * step.q if straight and self.moves % REFRESH else self.pull(theta)
+
+    def inside(self) -> float:
+        return min(1.0, float((self.limit / self.q.norm(dim=1).clamp(min=1e-300)).min()))
+
+    def shorten(self, factor: float) -> None:
+        self.q = factor * self.q

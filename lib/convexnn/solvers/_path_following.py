@@ -12,7 +12,7 @@ solved through M = I + sqrt(h) A F^{-1} A' sqrt(h), one n x n Cholesky factor fo
     corrector   mu * clip((1 - a_aff)^3, 1e-8, 1) + second order   -> step min(1, 0.99 reach), primal = dual
 
 The common step length keeps the linear residuals on (1 - a) times their last value.
-Source: Mehrotra (1992); the elementwise form of A F^{-1} A' is in `interior_gated`.
+Source: Mehrotra (1992); the elementwise form of A F^{-1} A' is in `_gated_blocks`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from convexnn.solvers._barrier_losses import BarrierLoss, LossStep
@@ -29,6 +30,8 @@ from convexnn.solvers._newton_matrix import Preconditioned, Solve, bordered
 from convexnn.solvers._symmetric import Breakdown, cholesky_solver
 
 TO_BOUNDARY = 0.99
+#: Share of its distance to the boundary that a pull keeps in any step.
+MARGIN = 0.5 * (1 - TO_BOUNDARY)
 #: Relative residual of an inexact Newton step, tightened with mu.
 LOOSEST, TIGHTEST = 1e-4, 1e-10
 
@@ -77,8 +80,25 @@ class Blocks(ABC):
         """The largest step that stays in the cones."""
 
     @abstractmethod
-    def move(self, a: float, step: Any, theta: Tensor) -> None:
-        """Take the step; theta is the dual vector after it."""
+    def move(self, a: float, step: Any, theta: Tensor, straight: bool) -> None:
+        """Take the step; theta is the dual vector after it, and `straight` says that it went all of a dtheta."""
+
+    @abstractmethod
+    def inside(self) -> float:
+        """The largest factor <= 1 on the pulls that keeps them at MARGIN of their distance before the step."""
+
+    @abstractmethod
+    def shorten(self, factor: float) -> None:
+        """The pulls, and what they are made of besides theta, times a factor."""
+
+
+def shorten(blocks: Sequence[Blocks], loss: Any) -> None:
+    """Bring theta back to where every pull is inside its cone, after some of its entries were kept from moving."""
+    factor = min(block.inside() for block in blocks) if blocks else 1.0
+    if factor < 1.0:
+        loss.shorten(factor)
+        for block in blocks:
+            block.shorten(factor)
 
 
 @dataclass
@@ -125,12 +145,14 @@ class Path:
         shrink = (1 - min(1.0, self._reach(affine))) ** 3
         direction = self._direction(solve, residual, min(1.0, max(1e-8, shrink)) * self.mu(), affine)
         a = min(1.0, TO_BOUNDARY * self._reach(direction))
-        if not a > 0:  # also NaN
+        if not (a > 0 and bool(torch.isfinite(direction.loss.theta).all())):
             raise Breakdown("the Newton direction is not finite")
-        self.loss.move(a, direction.loss)
+        straight = self.loss.move(a, direction.loss)
         self.b = self.b + a * direction.b
         for block, step in zip(self.blocks, direction.blocks):
-            block.move(a, step, self.theta)
+            block.move(a, step, self.theta, straight)
+        if not straight:
+            shorten(self.blocks, self.loss)
         return a
 
     def newton(self) -> Solve:

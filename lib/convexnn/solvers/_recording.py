@@ -21,8 +21,8 @@ from convexnn.types import Point
 
 #: Share of the tolerance to use up; the rest is for dropping groups and rounding.
 TARGET = 0.7
-#: Give up when mu has not halved in that many steps (far from the optimum: three times as many), or a step is tiny.
-PATIENCE, TINY_STEP = 10, 1e-9
+#: Give up when neither mu nor the gap has halved in that many steps, or a step is tiny.
+PATIENCE, TINY_STEP = 30, 1e-9
 
 
 @dataclass
@@ -90,20 +90,33 @@ class Recorder:
         return upper - lower <= share * max(1 / count, abs(upper))
 
 
+@dataclass
+class Progress:
+    """When something last halved. mu may rise while residuals close, so its best value counts, and so does the gap."""
+
+    best: list[float] = field(default_factory=lambda: [float("inf")] * 2)
+    since: int = 0
+
+    def note(self, *values: float) -> bool:
+        """False when none of the values has halved for PATIENCE steps."""
+        halved = [value < best and value <= 0.5 * best for value, best in zip(values, self.best)]
+        self.best = [value if better else best for value, best, better in zip(values, self.best, halved)]
+        self.since = 0 if any(halved) else self.since + 1
+        return self.since < PATIENCE
+
+
 def follow(recorder: Recorder, column: int, start: Bounds, begin: Callable[[], Iterate]) -> Bounds:
     """Advance until the bounds are close, the clock stops, or float64 is exhausted; the best bounds seen."""
     best, iterate = start, None
-    centre: list[float] = []
+    progress = Progress()
     try:
         done = recorder.record(column, best)
         iterate = None if done else begin()
         while iterate is not None and not done:
             length = iterate.advance()
             best = best.merge(iterate.assess())
-            centre.append(iterate.mu())
-            patience = PATIENCE if best.upper - best.lower <= 1e-3 * abs(best.upper) else 3 * PATIENCE
-            stalled = len(centre) > patience and not centre[-1] <= 0.5 * centre[-1 - patience]
-            done = recorder.record(column, best) or length < TINY_STEP or stalled
+            moving = progress.note(iterate.mu(), best.upper - best.lower)
+            done = recorder.record(column, best) or length < TINY_STEP or not moving
     except (Breakdown, torch.linalg.LinAlgError):
         pass
     except KeyboardInterrupt:

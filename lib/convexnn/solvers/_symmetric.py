@@ -1,11 +1,11 @@
 """Symmetric n x n matrices in place: Gram matrices and Cholesky factors of lower triangles.
 
     add_gram         M += alpha Z Z'
-    add_gated_gram   M += (X X') * (D diag(weight) D')     (* elementwise), by strips of rows without a second matrix
+    add_gated_gram   M += (X X') * (D diag(weight) D')     (* elementwise), by strips of rows
     cholesky_solver  R -> M^{-1} R, the factor written over M
 
-On the CPU scipy's BLAS does the work: its factor overwrites M where torch's makes a copy, and a Gram matrix costs half
-of the flops of a product. Elsewhere torch does it.
+On the CPU scipy's BLAS does the work: its factor overwrites M where torch's makes a copy, a Gram matrix costs half of
+the flops of a product, and strips spare a second matrix. Elsewhere torch does it.
 Laws (tests/solvers/test_interior.py): equal to the dense matrices; the solve is that of the dense system.
 """
 

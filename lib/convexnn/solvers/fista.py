@@ -8,7 +8,8 @@ lags the primal. L = smoothness * |A|^2 is a lower estimate with a margin; where
 
     loss(A W+) <= loss(A Z) - <v, A W+ - A Z> + L/2 |W+ - Z|^2
 
-fails, L is doubled and the step repeated. Restart when the step and the momentum disagree, <Z - W+, W+ - W> > 0
+fails, L is doubled and the step repeated. float32 runs out of digits before float64 does: no progress for STALLED steps
+ends the run there. Restart when the step and the momentum disagree, <Z - W+, W+ - W> > 0
 (O'Donoghue and Candes). Works in the program's precision: `solve` passes float32 where the tolerance allows.
 """
 
@@ -25,6 +26,8 @@ NORM_MARGIN = 1.02
 CHECK_EVERY = 10
 #: The quadratic bound may fail by this many units in the last place of the loss.
 SLACK_ULPS = 64.0
+#: In float32: give up when the gap has not fallen by a tenth in so many iterations.
+STALLED = 1000
 
 
 def fista(program: Program, options: Options) -> Point:
@@ -40,6 +43,7 @@ def fista(program: Program, options: Options) -> Point:
     AW, momentum, clock = operator.forward(W), 1.0, Clock(options)
     Z, AZ = W, AW
     best_lower, witness = -float("inf"), -loss.gradient(AW, program.Y)
+    least_gap, since, coarse = float("inf"), 0, W.dtype == torch.float32
     for iteration in range(1, options.max_iterations + 1):
         v = -loss.gradient(AZ, program.Y)
         Q = operator.adjoint(v)
@@ -61,6 +65,10 @@ def fista(program: Program, options: Options) -> Point:
             best_lower, witness = lower, scaled
         objective = float(loss.value(AW, program.Y) + program.beta * program.gauge.value(W))
         if clock.record(iteration, objective, best_lower):
+            break
+        if objective - best_lower < 0.9 * least_gap:
+            least_gap, since = objective - best_lower, iteration
+        if coarse and iteration - since > STALLED:
             break
     return Point(
         W.double().cpu().numpy(),

@@ -32,7 +32,7 @@ from convexnn.operators import GatedOperator
 from convexnn.program import Program
 from convexnn.solvers._barrier_losses import BarrierLoss
 from convexnn.solvers._box_least_squares import PairProducts
-from convexnn.solvers._cone_blocks import ConeBlocks
+from convexnn.solvers._cone_blocks import NORM_WEIGHT, ConeBlocks
 from convexnn.solvers._gated_blocks import GatedBlocks
 from convexnn.solvers._geometry import Geometry
 from convexnn.solvers._left_out import LeftOut
@@ -140,7 +140,7 @@ class ConeIterate:
         floor = 1e-6 * (base @ self.geometry.X.norm(dim=1))
         lam = (LAMBDA_START * beta / torch.maximum(gathered, floor))[:, None] * base + scale * balance
         gap = program.objective(program.zeros()) - program.dual_value(theta)
-        degree = 2 * len(lam) + lam.numel() + loss.pairs() * len(theta) + (0 if self.gated is None else 2)
+        degree = 2 * NORM_WEIGHT * len(lam) + lam.numel() + loss.pairs() * len(theta) + (0 if self.gated is None else 2)
         mu = MU_START * max(gap, SMALLEST_GAP * abs(program.objective(program.zeros()))) / degree
         loss.start(theta, mu)
         cones.start(theta, lam, mu)

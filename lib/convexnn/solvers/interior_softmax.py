@@ -16,7 +16,7 @@ Source: ours; the border follows solver notes 2.9 with the null vector of the so
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -28,10 +28,10 @@ from convexnn.gauges import GroupL2
 from convexnn.operators import GatedOperator
 from convexnn.program import Program
 from convexnn.solvers._box_least_squares import PairProducts
-from convexnn.solvers._cone_blocks import ConeBlocks
+from convexnn.solvers._cone_blocks import NORM_WEIGHT, ConeBlocks
 from convexnn.solvers._gated_blocks import GatedBlocks
 from convexnn.solvers._geometry import Geometry
-from convexnn.solvers._path_following import TO_BOUNDARY, Blocks
+from convexnn.solvers._path_following import TO_BOUNDARY, Blocks, shorten
 from convexnn.solvers._recording import Bounds, Recorder, at_zero, follow, to_point
 from convexnn.solvers._symmetric import Breakdown, cholesky_solver
 from convexnn.solvers.contract import Options
@@ -47,6 +47,8 @@ SMALLEST_GAP = 1e-3
 NEGLIGIBLE, SMALLEST = 1e-9, 1e-16
 #: Groups are projected once the gap without projection is below this multiple of the tolerance.
 NEAR = 20.0
+#: A looser tolerance costs more where cones have to be projected.
+LOOSEST = 1e-4
 
 
 def interior_softmax(program: Program, options: Options) -> Point:
@@ -58,7 +60,10 @@ def interior_softmax(program: Program, options: Options) -> Point:
         raise ValueError(f"interior_softmax is for cross entropy, not for the {program.loss.name} loss")
     if not isinstance(program.operator, GatedOperator) or not isinstance(program.gauge, GroupL2) or program.gauge.free:
         raise ValueError("interior_softmax needs a GatedOperator and GroupL2 groups without free coordinates")
-    recorder = Recorder(program, options, separable=False)
+    coned = isinstance(program.cone, PatternCone)
+    if not coned and program.cone.rows(program.zeros()).shape[1]:
+        raise ValueError(f"interior_softmax knows pattern cones, not {type(program.cone).__name__}; use method='admm'")
+    recorder = Recorder(program, replace(options, tol=min(options.tol, LOOSEST)) if coned else options, separable=False)
     best = follow(recorder, 0, at_zero(program), partial(SoftmaxIterate, program, recorder.tol))
     return to_point(recorder, [best])
 
@@ -139,7 +144,7 @@ class SoftmaxIterate:
         shrink = (1 - min(1.0, self._reach(affine))) ** 3
         step = self._direction(solve, residual, min(1.0, max(1e-8, shrink)) * self.mu(), affine)
         a = min(1.0, TO_BOUNDARY * self._reach(step))
-        if not a > 0:  # also NaN
+        if not (a > 0 and bool(torch.isfinite(step.theta).all())):
             raise Breakdown("the Newton direction is not finite")
         self._move(a, step)
         return a
@@ -198,7 +203,12 @@ class SoftmaxIterate:
         self.nu = self.nu + a * step.nu
         theta = self.theta
         for k, block in enumerate(self.blocks):
-            block.move(a, step.blocks[k], theta[:, [k]])
+            block.move(a, step.blocks[k], theta[:, [k]], straight=False)
+        shorten(self.blocks, self)
+
+    def shorten(self, factor: float) -> None:
+        """theta times a factor <= 1: p towards the labels."""
+        self.p = self.program.Y - factor * self.theta
 
     def assess(self, final: bool = False) -> Bounds:
         """The dual value of theta, and the objective of w when it is in its cones or the end is near."""
@@ -229,4 +239,4 @@ def block_degree(block: GatedBlocks | ConeBlocks, samples: int) -> int:
     """Complementary pairs of one output's groups, before they are started."""
     if isinstance(block, GatedBlocks):
         return block.degree
-    return 2 * len(block.pattern) + len(block.pattern) * samples
+    return 2 * NORM_WEIGHT * len(block.pattern) + len(block.pattern) * samples
