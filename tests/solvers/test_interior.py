@@ -1,6 +1,7 @@
 """Laws of the interior points: dual feasibility of every iterate, laws of the optimum, limits and refusals."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -25,17 +26,18 @@ from convexnn.types import Data
 def test_gated_steps_are_few_and_every_iterate_is_dual_feasible(fraction):
     program = two_layer.program(planted(80, 8), patterns=40, activation="gated")
     program = program.with_beta(fraction * program.beta_max())
-    iterate, lowers, steps = GatedIterate(program), [], 0
+    iterate, gaps, steps = GatedIterate(program), [], 0
     while True:
         iterate.advance()
         steps += 1
         bounds = iterate.assess()
         assert float(program.gauge.polar(program.operator.adjoint(bounds.v)).max()) <= program.beta
         assert bounds.lower <= bounds.upper + 1e-12 * abs(bounds.upper)
-        lowers.append(bounds.lower)
+        gaps.append(bounds.upper - bounds.lower)
         if bounds.upper - bounds.lower <= 1e-8 * bounds.upper:
             break
     assert steps <= 15
+    assert all(after <= 2 * before for before, after in pairwise(gaps))
 
 
 @pytest.mark.parametrize("kind", ["logistic", "cross_entropy"])
