@@ -1,9 +1,9 @@
 """What was to be reached, and what the stored measurements say: one table, computed from the JSON files alone.
 
 A ratio is CPU seconds of the fastest peer whose own point proves 1e-6 over those of `interior`. A peer that was stopped
-before it proved anything may be the fastest from the second on at which it was stopped: where that is sooner, the ratio
-is a lower bound. In parentheses the ratio over the fastest peer whose point is within 1e-6 of the best bound known,
-which its user could not have told.
+before it proved anything may be the fastest from the second on at which it was stopped (or which its looser setting had
+taken): where that is sooner, the ratio is a lower bound. In parentheses the ratio over the fastest peer whose point is
+within 1e-6 of the best bound known, which its user could not have told.
 """
 
 from __future__ import annotations
@@ -49,9 +49,8 @@ def faster(table: str, instance: str, factor: float) -> Callable[[Tables], Found
         if own is None or not peers:
             return UNMEASURED
         proved = min((row["certified_cpu_s"] for row in peers if "certified_cpu_s" in row), default=math.inf)
-        stopped = min(
-            (row["limit_s"] for row in peers if "limit_s" in row and "certified_cpu_s" not in row), default=math.inf
-        )
+        unfinished = [row for row in peers if "limit_s" in row and "certified_cpu_s" not in row]
+        stopped = min((max(row["limit_s"], row.get("cpu_s", 0.0)) for row in unfinished), default=math.inf)
         seconds, sign = (proved, "") if proved <= stopped else (stopped, "> ")
         ratio = seconds / (own["cpu_s"] if proved <= stopped else max(own["cpu_s"], own["wall_s"]))
         near = [row["cpu_s"] for row in peers if row["status"] == "reached"]

@@ -154,6 +154,7 @@ def program_rows(peers, own=1.0):
         ([{"status": "limit", "limit_s": 60.0}, {"status": "limit", "limit_s": 20.0}], None),  # one might need 21 s
         ([{"status": "limit", "limit_s": 20.0}, {"status": "reached", "cpu_s": 2.0, "certified_cpu_s": 40.0}], None),
         ([{"status": "limit", "limit_s": 20.0}, {"status": "reached", "cpu_s": 2.0, "certified_cpu_s": 24.0}], False),
+        ([{"status": "reached", "cpu_s": 40.0, "limit_s": 3.0}], True),  # the tighter setting takes no less than 40 s
         ([{"status": "reached", "cpu_s": 2.0}], None),  # its ladder ended without a proof
         ([{"status": "limit", "limit_s": 60.0}, {"status": "reached", "cpu_s": 2.0, "certified_cpu_s": 3.0}], False),
         ([{"status": "skipped"}, {"status": "failed"}], None),
