@@ -10,6 +10,7 @@ import click
 
 from convexnn.pipeline import clean as cleaning
 from convexnn.pipeline import index, keys, ledger, notebooks, progress, runner
+from convexnn.pipeline import site as sites
 from convexnn.pipeline.project import SIZES, Project, ProjectError
 from convexnn.pipeline.slots import Slot
 
@@ -82,6 +83,14 @@ def report(size: str) -> None:
     """Make the ledger and the index page anew from the results there are; runs nothing."""
     if _publish(Project.find(), size):
         sys.exit(1)
+
+
+@commands.command()
+@SIZE
+def site(size: str) -> None:
+    """Make the site (notebooks, ledger, benchmarks, library) from the results there are; it opens from disk."""
+    project = Project.find()
+    click.echo(project.relative(sites.build(project, size)))
 
 
 @commands.command()
