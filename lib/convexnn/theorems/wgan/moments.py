@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize_scalar, nnls
 
-from convexnn.numerics import Array, check_choice, check_finite, tensor
+from convexnn.numerics import Array, check_choice, check_finite
 from convexnn.patterns import enumerate_patterns
 
 KINDS = ("linear", "quadratic", "polynomial", "relu")
@@ -70,7 +70,7 @@ def relu(X: Array, G: Array) -> float:
     Exact, and exponential in the number of columns; for rows in a plane or in space.
     """
     rows = np.vstack([X, G])
-    D = enumerate_patterns(tensor(rows)).numpy().T.astype(float)
+    D = enumerate_patterns(rows).T.astype(float)
     n, largest = len(X), 0.0
     for cell in D:
         pull = X.T @ cell[:n] - G.T @ cell[n:]
