@@ -1,7 +1,7 @@
 """Wasserstein GANs: the discriminator is the multiplier of a moment constraint, and the game is convex in the moments.
 
     min_W max_{|u_j| <= 1, v}   sum_j v_j (|X u_j|^2 - |Z W u_j|^2) + (beta_g/2) |Z W|_F^2 - beta_d sum_j |v_j|
-      =  min_{S >= 0} (beta_g/2) tr S   s.t.   |X'X - S|_2 <= beta_d          (linear generator, quadratic discriminator)
+      =  min_{S >= 0} (beta_g/2) tr S   s.t.   |X'X - S|_2 <= beta_d         (linear generator, quadratic discriminator)
       =  max_Q  <Q, X'X> - beta_d |Q|_*   s.t.   Q <= (beta_g/2) I            (the same, from the discriminator's side)
 
 A saddle problem has two training problems. The contract here is the discriminator's: `program` is its maximum with the
@@ -10,7 +10,7 @@ discriminators; the dual vector v of a certificate is the generator, S = X'X - v
 program in S, from the other side. Pairs of players that are no point of this program, such as the iterates of
 descent-ascent, are judged by `second_moments.judge_players` with their two best responses.
 
-Data: X (n, d) real samples, y (n, p) the latent samples Z, beta = beta_d; beta_g is the option `weight`. Sums, not means.
+Data: X (n, d) real samples, y (n, p) the latent samples Z, beta = beta_d; beta_g is the option `weight`. Sums, no means.
 Other discriminators and generators: `moments`, `closed_form`, `polynomial`, `line`, `relu_generator`, `progressive`.
 Why: for a fixed generator the payoff is homogeneous in v, so the inner maximum is an indicator; exchanging the two
 extrema is allowed because the payoff is bilinear in (S, Q), and rank(Z) large enough lets Z W make any such S.
@@ -55,7 +55,9 @@ def assumptions(data: Data) -> tuple[str, ...]:
         raise ValueError(f"X has shape {data.X.shape}, y {data.y.shape}; the game takes samples (n, d), latents (n, p)")
     k, rank = int((np.linalg.svd(data.X, compute_uv=False) ** 2 > data.beta).sum()), numerical_rank(data.y)
     if k > rank:
-        raise ValueError(f"y has rank {rank}, but {k} squared singular values of X exceed beta: no generator is feasible")
+        raise ValueError(
+            f"y has rank {rank}, but {k} squared singular values of X exceed beta: no generator is feasible"
+        )
     return ("as many generated as real samples", "rank(Z) >= #{sigma_i(X)^2 > beta_d}", "|u_j| <= 1, not weight decay")
 
 
@@ -142,7 +144,7 @@ def generator(data: Data, weight: float = 1.0) -> Array:
 
 
 def network(width: int, data: Data, weight: float = 1.0, seed: int = 0) -> QuadraticDiscriminator:
-    """A quadratic discriminator of `width` neurons with seeded weights, ready for training against the best generator."""
+    """A quadratic discriminator of `width` neurons with seeded weights, to be trained against the best generator."""
     if not isinstance(width, int | np.integer) or width < 1:
         raise ValueError(f"width is {width!r}; pass a number of neurons >= 1")
     built = QuadraticDiscriminator(np.ones((int(width), data.d)), np.zeros(int(width)), weight)

@@ -61,6 +61,12 @@ def quadratic_form(X: Array, Z: Array, beta: float, weight: float = 1.0, penalty
     return Form(W, Z @ W, Q, float(0.5 * weight * cost.sum()), k)
 
 
+def lifted(Z: Array) -> Array:
+    """[z x z, z, 1] for every latent row: two-layer polynomial generators of any width are linear in these features."""
+    i, j = np.triu_indices(Z.shape[1])
+    return np.column_stack([Z[:, i] * Z[:, j], Z, np.ones(len(Z))])
+
+
 def linear_form(X: Array, beta: float, weight: float = 1.0, Z: Array | None = None) -> Form:
     """The optimal generator against linear discriminators: free (Z is None), or linear in the latents Z.
 
@@ -69,7 +75,7 @@ def linear_form(X: Array, beta: float, weight: float = 1.0, Z: Array | None = No
     check_finite(X=X)
     check_positive(beta=beta, weight=weight)
     m = X.sum(0)
-    target = m * max(0.0, 1 - beta / max(float(np.linalg.norm(m)), 1e-300))
+    target = np.asarray(m * max(0.0, 1 - beta / max(float(np.linalg.norm(m)), 1e-300)))
     excess = float(np.linalg.norm(target))
     basis = np.eye(len(X)) if Z is None else Z
     ones = basis @ np.linalg.lstsq(basis, np.ones(len(basis)), rcond=RCOND)[0]
@@ -77,6 +83,6 @@ def linear_form(X: Array, beta: float, weight: float = 1.0, Z: Array | None = No
     if excess > 0 and size <= RCOND * len(basis):
         raise ValueError(f"Z has column sums zero and |X'1| = {np.linalg.norm(m):.4g} > beta={beta:g}: not feasible")
     G = np.outer(ones, target) / max(size, 1e-300)
-    W = None if Z is None else np.linalg.lstsq(Z, G, rcond=RCOND)[0]
+    W = None if Z is None else np.asarray(np.linalg.lstsq(Z, G, rcond=RCOND)[0], dtype=np.float64)
     q = weight * target / max(size, 1e-300)
     return Form(W, G, q, 0.5 * weight * excess**2 / max(size, 1e-300), int(excess > 0))

@@ -15,7 +15,7 @@ TINY = 1e-300
 
 
 class QuadraticDiscriminator(Network):
-    """Parameters U (m, d), v (m,). `forward` is the quadratic form Q (d, d), all that the game sees; `discriminate` is D.
+    """Parameters U (m, d), v (m,). `forward` is the quadratic form Q (d, d) that the game sees; `discriminate` is D.
 
     The rows of U count by their direction: |u_j| = 1 is the theorem's constraint, not a decay. penalty = sum_j |v_j|.
     """
@@ -42,7 +42,7 @@ class QuadraticDiscriminator(Network):
         return self.v.abs().sum()
 
     def training_loss(self, X: Tensor, Y: Tensor, beta: float) -> Tensor:
-        """-payoff against the best generator with second moment at most 2 sigma_1(X)^2; Y, the latents, enter by rank."""
+        """-payoff against the best generator whose S <= 2 sigma_1(X)^2 I; the latents Y matter by their rank only."""
         moment, Q = X.mT @ X, self(X)
         answer = 2 * torch.linalg.eigvalsh(moment)[-1]
         capped = (torch.linalg.eigvalsh(Q) - 0.5 * self.weight).clamp(min=0).sum()

@@ -45,15 +45,15 @@ def on_ball(A: Array, b: Array, c: float) -> float:
     """
     values, vectors = np.linalg.eigh(A)
     squares = (vectors.T @ b) ** 2 / 4
-    low = max(0.0, float(values[-1]))
+    low = float(np.maximum(0.0, values[-1]))
 
     def bound(lam: float) -> float:
         distance = lam - values
         small = squares <= 1e-30
         return float(lam + c + np.where(small, 0.0, squares / np.where(small, 1.0, np.maximum(distance, 1e-300))).sum())
 
-    high = low + np.linalg.norm(b) + 1e-12
-    found = minimize_scalar(bound, bounds=(low, high), method="bounded", options={"xatol": 1e-13 * max(1.0, high)})
+    high = float(low + np.linalg.norm(b) + 1e-12)
+    found = minimize_scalar(bound, bounds=(low, high), method="bounded", options={"xatol": 1e-13 * (1.0 + high)})
     return min(float(found.fun), bound(low), bound(high))
 
 

@@ -1,6 +1,6 @@
-"""Polynomial discriminators s(t) = a t^2 + b t + c: the constraint for every |u| <= 1 is two linear matrix inequalities.
+"""Polynomial discriminators s(t) = a t^2 + b t + c: the constraint for |u| <= 1 is two linear matrix inequalities.
 
-With D2 = a (X'X - S), d1 = b (X'1 - mu) the S-lemma says that s (u'D2 u + d1'u) <= beta_d on the ball iff some lam >= 0 has
+With D2 = a (X'X - S), d1 = b (X'1 - mu) the S-lemma says: s (u'D2 u + d1'u) <= beta_d on the ball iff some lam >= 0 has
 
     [ lam I - s D2     -s d1 / 2     ]
     [ -s d1' / 2       beta_d - lam  ]  >= 0                    for s = +1 and s = -1,

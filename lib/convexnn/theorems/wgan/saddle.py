@@ -6,8 +6,8 @@ alternating       the discriminator answers the generator's step
 optimistic        steps on 2 g_t - g_{t-1}
 extragradient     steps on the gradients of a trial point
 
-Descent-ascent moves W, u_j (projected on the ball) and v_j (soft-thresholded by step * beta_d). Nothing in this file says
-how good a player is: `second_moments.judge_players` does.
+Descent-ascent moves W, u_j (projected on the ball) and v_j (soft-thresholded by step * beta_d). Nothing in this file
+says how good a player is: `second_moments.judge_players` does.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def descent_ascent(
 ) -> Play:
     """Play (W, U, v) from seeded weights; steps are relative: divided by beta_g lam_1(Z'Z) and by the data's sigma_1^2.
 
-    A run whose weights stop being finite, or whose generated moments exceed 1e6 times the data's, ends there with gap inf.
+    A run whose weights stop being finite, or whose moments exceed 1e6 times the data's, ends there with gap inf.
     """
     check_choice("method", method, METHODS)
     check_positive(step=step, steps=steps)
