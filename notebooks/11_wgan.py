@@ -57,7 +57,7 @@ from convexnn.plotting import wgan as figures
 from convexnn.theorems import wgan
 from convexnn.theorems.wgan import brute_force, counterexamples, moments, saddle
 from convexnn.theorems.wgan.closed_form import linear_form, quadratic_form
-from convexnn.theorems.wgan.images import at_sizes, sliced_distance
+from convexnn.theorems.wgan.images import at_sizes, covariance_error, sliced_distance
 from convexnn.theorems.wgan.line import gap_at_kinks, gap_integral, gap_sorted, solve_line
 from convexnn.theorems.wgan.polynomial import solve_moments
 from convexnn.theorems.wgan.progressive import RankError, train_stages
@@ -189,9 +189,10 @@ print("a random basis costs more in step two:", prices[1] > prices[0])
 # %% [markdown]
 # ## 4 Players: a primal–dual method, and descent–ascent
 #
-# At the optimal discriminator the payoff is *flat* in the generator along the kept components. So steps on $(W,u,v)$ circle
-# round the saddle or diverge, as the step size decides, while the primal–dual method in $(S,Q)$ closes a gap that
-# `judge_players` computes from the two best responses, in code of its own.
+# At the optimal discriminator the payoff is *flat* in the generator along the kept components. So simultaneous and alternating
+# steps on $(W,u,v)$ circle round the saddle or diverge, as the step size decides. A look ahead damps the circling: see
+# below at which step sizes. The primal–dual method in $(S,Q)$ closes the gap in a few dozen steps; `judge_players` computes
+# that gap from the two best responses, in code of its own.
 
 # %%
 game = wgan.sample("tiny", seed)
@@ -204,7 +205,9 @@ table = []
 for method in saddle.METHODS:
     plays = [saddle.descent_ascent(game.X, game.y, game.beta, method, s, steps, weight, seed=seed) for s in sizes]
     chosen = saddle.descent_ascent(game.X, game.y, game.beta, method, step, steps, weight, seed=seed)
-    result.measure(claims["descent_oscillates"], min(float(chosen.gaps[-1]), 1e3), f"{method}, step {step:g}", [seed])
+    if method in ("simultaneous", "alternating"):
+        note = f"{method}, step {step:g}, {steps} steps"
+        result.measure(claims["descent_oscillates"], min(float(chosen.gaps[-1]), 1e3), note, [seed])
     tails = [p.values[-max(1, len(p.values) // 4) :] for p in plays]
     low, high = np.array([(t.min(), t.max()) for t in tails]).T
     result.save(rtol=None, **{f"{method}_gaps": chosen.gaps, f"{method}_low": low, f"{method}_high": high})
@@ -229,7 +232,9 @@ result.figure(
 
 # %% tags=["nbval-check-output"]
 print("primal-dual closes the judged gap to 1e-6:", bool(closed.gap <= 1e-6))
-print("every method leaves it open at the chosen step:", all(result_gap > 1e-4 for *_, result_gap in table))
+for method in saddle.METHODS:
+    closing = any(final <= 1e-4 for name, *_, final in table if name == method)
+    print(f"{method}: the judged gap falls below 1e-4 at some step size: {closing}")
 
 # %% [markdown]
 # ## 5 A wide generator against a linear discriminator
@@ -269,7 +274,9 @@ print("runs that converge: narrowest", "few" if reached[0] < 0.5 else "most", "-
 # stage can have no more components than the one before and one for the bias: a growing schedule divides by rounding errors.
 # The guard says so, or caps the schedule, or draws fresh latents for every stage. The rival plays the same game on the same
 # stages by Adam. Quality is the sliced distance to held-out images: the mean over 200 random directions of the
-# one-dimensional Wasserstein distance between pixel vectors, in units of intensity. It says little about sharpness.
+# one-dimensional Wasserstein distance between pixel vectors, in units of intensity. It says little about sharpness: look
+# at the colour samples of the two methods, whose distances are close and whose pictures are not. A linear chain of Gaussian
+# latents makes Gaussian images; what is matched is mean and covariance.
 
 
 # %%
@@ -287,7 +294,7 @@ def images_of(name: str) -> tuple[list, list, tuple]:
     return at_sizes(real, tuple(schedule)), at_sizes(unseen, tuple(schedule)), tuple(schedule.values())
 
 
-quality_rows, stage_rows, faster = [], [], {}
+quality_rows, stage_rows, cov_rows, faster = [], [], [], {}
 for name in ("faces", "colours"):
     real, unseen, schedule = images_of(name)
     chain = train_stages(real, schedule, latents, seed, guard="fresh")
@@ -296,8 +303,9 @@ for name in ("faces", "colours"):
     distance = distance_to(unseen[-1], fresh)
     played = 3 if quick else len(real)  # the rival is too slow for more stages in a quick run
     short = replace(chain, stages=chain.stages[:played])
+    played_steps = {"faces": 700, "colours": 150}[name] if quick else 2000
     compared = distance_to(unseen[played - 1], fresh)
-    rival = train_by_descent(real[:played], short, compared, steps=150 if quick else 2000, every=15, seed=seed)
+    rival = train_by_descent(real[:played], short, compared, steps=played_steps, every=played_steps // 10, seed=seed)
     seconds = sum(stage.elapsed_s for stage in short.stages)
     equal = np.flatnonzero(rival.qualities <= 1.02 * compared(short))
     faster[name] = rival.times_s[equal[0] if len(equal) else -1] / seconds - 1
@@ -313,6 +321,9 @@ for name in ("faces", "colours"):
         "real": sliced_distance(real[played - 1], unseen[played - 1]),
         "mean": sliced_distance(flat, unseen[played - 1]),
     }
+    made = (short.generate(fresh), rival.best.generate(fresh))
+    seen = [covariance_error(images, unseen[played - 1]) for images in (*made, real[played - 1])]
+    cov_rows.append((name, short.stages[-1].shape[0], *seen))
     quality_rows.append((name, short.stages[-1].shape[0], *rest.values(), seconds, float(rival.times_s[-1]), word))
     show = {"times": rival.times_s, "distances": rival.qualities, "closed_s": seconds, "closed": rest["closed"]}
     show |= {"real": rest["real"], "mean": rest["mean"], "samples_real": real[-1][3::9][:8]}
@@ -359,6 +370,12 @@ result.table(
     quality_rows,
     "Sliced distance to held-out images (intensity), and seconds of training."
     + (" Images are the cuts in the checkout, not the whole sets." if quick else ""),
+)
+result.table(
+    "covariances",
+    ["images", "pixels", "closed form", "descent", "real training"],
+    cov_rows,
+    "Relative error of the pixels' covariance against held-out images.",
 )
 result.figure(
     "times",

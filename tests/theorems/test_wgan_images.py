@@ -5,7 +5,7 @@ import pytest
 from tolerances import close
 
 from convexnn.data import load
-from convexnn.theorems.wgan.images import at_sizes, sliced_distance
+from convexnn.theorems.wgan.images import at_sizes, covariance_error, sliced_distance
 from convexnn.theorems.wgan.progressive import RankError, moment_error, train_stages
 from convexnn.theorems.wgan.progressive_descent import train_by_descent
 
@@ -80,6 +80,14 @@ def test_the_sliced_distance_is_a_distance_that_sees_a_shift():
     U = np.random.default_rng(0).standard_normal((5, 200))
     U /= np.linalg.norm(U, axis=0)
     close(sliced_distance(a, a + 0.5), np.abs(0.5 * U.sum(0)).mean())
+
+
+def test_the_covariance_error_is_that_of_the_matrices():
+    rng = np.random.default_rng(2)
+    a, b = rng.standard_normal((50, 2, 3, 1)), rng.standard_normal((40, 2, 3, 1)) + 1
+    A, B = (np.cov(stack.reshape(len(stack), -1).T, bias=True) for stack in (a, b))
+    close(covariance_error(a, b), np.linalg.norm(A - B) / np.linalg.norm(B))
+    assert covariance_error(a, a) < 1e-7
 
 
 def test_descent_on_the_stages_approaches_the_closed_form(faces):

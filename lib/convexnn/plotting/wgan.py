@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from convexnn.plotting import BLACK, BLUE, GREEN, ORANGE, PINK, RED, SKY, Draw, canvas, styled
 
@@ -36,11 +37,12 @@ def draw_game(stored: Any) -> Figure:
         kept = np.isfinite(high)
         at = sizes * 1.12 ** (offset - 1.5)
         right.vlines(at[kept], np.maximum(low[kept], 1e-3), high[kept], color=colour, lw=3, label=name)
+        right.plot(at[kept], np.sqrt(low[kept] * high[kept]), "o", color=colour, ms=4)
         right.plot(at[~kept], np.full((~kept).sum(), 20.0), "x", color=colour, ms=6)
     right.plot([], [], "x", color=BLACK, label="diverged")
     left.set(xscale="log", yscale="log", xlabel="step", ylabel="judged gap of the players (dimensionless)")
     right.axhline(1, color=BLACK, lw=1)
-    right.set(xscale="log", yscale="log", xlabel="relative step size (dimensionless)", ylim=(0.01, 40))
+    right.set(xscale="log", yscale="log", xlabel="relative step size (dimensionless)", ylim=(0.05, 40))
     right.set_ylabel(r"$\frac{\beta_g}{2}\|G\|_F^2\,/\,p^*$, range over the last quarter")
     left.legend(fontsize=8)
     right.legend(fontsize=8, loc="lower right")
@@ -150,6 +152,7 @@ def draw_stages(names: dict[str, str]) -> Draw:
             axes.axhline(stored[f"{name}_closed"], color=BLUE, lw=0.8, ls=":")
             axes.axhline(stored[f"{name}_mean"], color=RED, ls="--", lw=1.2, label="the mean image, repeated")
             axes.axhline(stored[f"{name}_real"], color=GREEN, ls="--", lw=1.2, label="the real training images")
+            axes.xaxis.set_minor_formatter(NullFormatter())
             top = max(stored[f"{name}_mean"], float(np.max(stored[f"{name}_distances"])))
             axes.set(xscale="log", xlabel="training time (s)", title=title, ylim=(0, 1.1 * top))
         panels[0].set_ylabel("distance to held-out images (intensity)")

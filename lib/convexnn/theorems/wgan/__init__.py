@@ -10,7 +10,7 @@ discriminators; the dual vector v of a certificate is the generator, S = X'X - v
 program in S, from the other side. Pairs of players that are no point of this program, such as the iterates of
 descent-ascent, are judged by `second_moments.judge_players` with their two best responses.
 
-Data: X (n, d) real samples, y (n, p) the latent samples Z, beta = beta_d; beta_g is the option `weight`. Sums, no means.
+Data: X (n, d) real samples, y (n, p) latent samples Z, beta = beta_d; beta_g is the option `weight`. Sums, no means.
 Other discriminators and generators: `moments`, `closed_form`, `polynomial`, `line`, `relu_generator`, `progressive`.
 Why: for a fixed generator the payoff is homogeneous in v, so the inner maximum is an indicator; exchanging the two
 extrema is allowed because the payoff is bilinear in (S, Q), and rank(Z) large enough lets Z W make any such S.

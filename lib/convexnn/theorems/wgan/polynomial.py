@@ -62,7 +62,8 @@ def solve_moments(
 
 
 def with_moments(S: Array, mu: Array, n: int) -> Array:
-    """A sample of n rows with G'G = S and G'1 = mu: 1 mu'/n + B C^(1/2), B orthonormal and orthogonal to 1."""
+    """A sample of n rows with G'G = S and G'1 = mu: 1 mu'/n + B C^(1/2), B cosines, orthonormal and orthogonal to 1."""
     w, V = np.linalg.eigh(S - np.outer(mu, mu) / n)
-    basis = np.linalg.qr(np.column_stack([np.ones(n), np.eye(n)[:, : len(mu)]]))[0][:, 1:]
+    at = (np.arange(n)[:, None] + 0.5) * np.arange(1, len(mu) + 1)
+    basis = np.sqrt(2 / n) * np.cos(np.pi * at / n)
     return np.outer(np.ones(n), mu) / n + basis @ (V * np.sqrt(np.maximum(w, 0))).T

@@ -4,8 +4,9 @@
 2  min 1/2 sum_j (|u_j|^2 + |a_j|_1^2)  s.t.  (Z U)_+ A = G*     =     min sum_{i,k} |V_ik| + |W_ik|
                                                      s.t.  sum_i D_i Z (V_i - W_i) = G*,   V, W in the cells' cones
 
-The l1 norm on a neuron's outputs makes step two a sum over outputs, exact with all cells (the separable case); with the l2 norm it would be a copositive program. Every interpolant is optimal for step one: step two breaks the tie. G* is
-unique only up to an orthonormal basis L of the latents' space, and step two's price depends on L.
+The l1 norm on a neuron's outputs makes step two a sum over outputs, exact with all cells; the l2 norm would make it
+a copositive program. Every interpolant is optimal for step one: step two breaks the tie. G* is unique only up to an
+orthonormal basis L of the latents' space, and step two's price depends on L.
 """
 
 from __future__ import annotations

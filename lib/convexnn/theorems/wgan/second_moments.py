@@ -7,7 +7,8 @@ M = 2 sigma_1(X)^2 the bound on S does not bind at the saddle and makes the gene
 
     L(Q) = -min_S = -<Q, Y> + M tr(Q - b I)_+,   Y = X'X;       L*(-v) = b tr S  where  S = Y - v  and  0 <= S <= M I
 
-so the *discriminator's* problem  min_Q L(Q) + beta_d |Q|_*  is a row of the library's table, its dual vector is the generator's second moment, and the library's judge certifies it. Its value is -p*.
+so the *discriminator's* problem  min_Q L(Q) + beta_d |Q|_*  is a row of the library's table, its dual vector is the
+generator's second moment, and the library's judge certifies it. Its value is -p*.
 """
 
 from __future__ import annotations

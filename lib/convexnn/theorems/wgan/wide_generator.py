@@ -3,9 +3,9 @@
     min_U max_q   q'(mean X - mean G_U) - |q|^2 / 2,      G_U(z) = A'(U z)_+ / sqrt(m),   A fixed, only U is trained
 
 Around its start a wide generator is linear in U, and d = mean X - mean G moves by -eta K q with the kernel K = J J' of
-the mean. One step of both players is the matrix [[1 - s, s], [-eta K, 1]] on (q, d). Its spectral radius is the rate; it
-is below one when K has no zero eigenvalue, which needs m >= the number of columns. That a finite width does converge is
-measured here, not proved.
+the mean. One step of both players is the matrix [[1 - s, s], [-eta K, 1]] on (q, d). Its spectral radius is the rate;
+it is below one when K has no zero eigenvalue, which needs m >= the number of columns. That a finite width
+does converge is measured here, not proved.
 """
 
 from __future__ import annotations
