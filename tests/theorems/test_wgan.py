@@ -159,6 +159,14 @@ def test_the_weight_penalty_has_no_cheaper_random_generator(seed):
     assert quadratic_form(X, Z, beta, 2.0).W.shape == form.W.shape
 
 
+def test_the_weight_penalty_is_stationary_and_no_saddle():
+    X, Z = draws()
+    form, A = quadratic_form(X, Z, 3.0, 2.0, "weights"), Z.T @ Z
+    close(2.0 * form.W, 2 * A @ form.W @ form.Q)
+    curvature = 2.0 - 2 * np.linalg.eigvalsh(A)[-1] * np.linalg.eigvalsh(form.Q)[-1]
+    assert curvature < -0.1
+
+
 @pytest.mark.parametrize("free", [True, False])
 def test_the_linear_form_is_the_cone_program_and_collapses(free):
     X, Z = draws()

@@ -21,7 +21,11 @@ RCOND = 1e-9
 
 @dataclass(frozen=True)
 class Form:
-    """A generator in closed form. W is None where the generator is free; Q is the discriminator x'Q x (or x'Q)."""
+    """A generator in closed form. W is None where the generator is free; Q is the discriminator x'Q x (or x'Q).
+
+    With the penalty on the weights, Q makes the generator stationary and no more: unless the singular values of Z are
+    equal, the payoff at Q is not convex in W, and there is no saddle.
+    """
 
     W: Array | None
     G: Array
