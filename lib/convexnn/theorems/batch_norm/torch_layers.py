@@ -1,0 +1,58 @@
+"""The same training problem in torch's own parameters.
+
+    BatchNorm1d:  weight = g / sqrt(n), bias = a / sqrt(n)  (eps = 0), so  decay beta_t/2 (weight^2 + bias^2 + A^2)
+    costs  beta_t / sqrt(n) |(g, a)| |A|  at the best balance of a neuron:  beta_t = sqrt(n) beta  is the theorem's problem.
+
+The balance differs: here |(weight, bias)| = |A|.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from convexnn.losses import Loss
+from convexnn.numerics import Array, tensor
+from convexnn.theorems.shared.normalised import Normalised
+from convexnn.types import Data
+
+
+def torch_network(network: Normalised, X: Array) -> nn.Sequential:
+    """Linear, BatchNorm1d(eps=0), ReLU, Linear in training mode, balanced for torch's parameters."""
+    layers = network.module(X, eps=0.0)
+    norm, last = layers[-3], layers[-1]
+    with torch.no_grad():
+        first = (norm.weight.square() + norm.bias.square()).sqrt()
+        scale = (last.weight.norm(dim=0) / first).sqrt()
+        norm.weight *= scale
+        norm.bias *= scale
+        last.weight /= scale
+    return layers.train()
+
+
+def torch_loss(layers: nn.Sequential, data: Data, decay: float, loss: Loss) -> Tensor:
+    """loss(f(X), Y) + decay/2 (weight^2 + bias^2 + A^2) with batch statistics."""
+    norm, last = layers[-3], layers[-1]
+    squares = norm.weight.square().sum() + norm.bias.square().sum() + last.weight.square().sum()
+    return loss.value(layers(tensor(data.X)), tensor(data.y).reshape(data.n, -1)) + 0.5 * decay * squares
+
+
+def train_torch(start: Normalised, data: Data, decay: float, seeds: range, steps: int = 1000) -> Array:
+    """The lowest objective of every seed: ordinary torch layers, full batch, Adam with a cosine rate from 0.03."""
+    lowest = []
+    for seed in seeds:
+        start.reset(seed)
+        layers = torch_network(start, data.X)
+        stepper = torch.optim.Adam(layers.parameters(), lr=0.03)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(stepper, steps)
+        values = []
+        for _ in range(steps):
+            stepper.zero_grad()
+            value = torch_loss(layers, data, decay, start.loss)
+            value.backward()
+            stepper.step()
+            schedule.step()
+            values.append(value.item())
+        lowest.append(min(values))
+    return np.array(lowest)
