@@ -56,10 +56,11 @@ def draw_descent(stored: Any) -> Figure:
     right.set(ylabel="test error (mean square)", ylim=(0, None))
     for axes in (left, right):
         axes.set_xscale("symlog", linthresh=1)
-        axes.set(xlabel="step of descent")
+        axes.set(xlabel="step of descent", xlim=(0, None))
         axes.xaxis.set_major_formatter(PLAIN)
-    left.legend(fontsize=8.5, loc="lower left")
-    right.legend(fontsize=8.5, loc="lower left")
+    left.legend(fontsize=8.5, loc="lower left", bbox_to_anchor=(0, 0.3))
+    right.set_ylim(0, 1.15)
+    right.legend(fontsize=8.5, loc="upper right")
     return figure
 
 
@@ -73,13 +74,15 @@ def draw_truncation(stored: Any) -> Figure:
     figure, axes = canvas(3, width=4.0)
     _by_cut(axes[0], stored["cut_synthetic"], stored["error_by_cut"], stored["error_descent"], None)
     axes[0].set(title="falling spectrum", ylabel="test error (mean square)", ylim=(0, None))
-    for place, name, word in ((axes[1], "cifar10", "CIFAR-10 (240 images)"), (axes[2], "fashion", "Fashion-MNIST (300)")):
+    for place, name, word in (
+        (axes[1], "cifar10", "CIFAR-10 (240 images)"),
+        (axes[2], "fashion", "Fashion-MNIST (300)"),
+    ):
         closed = stored[f"closed_{name}"]
         _by_cut(place, stored[f"cuts_{name}"], stored[f"accuracy_{name}"], stored[f"descent_{name}"], closed)
         place.set(title=word, ylabel="test accuracy (share)", ylim=(0, None))
     for place in axes:
-        place.set(xlabel="directions kept, k", xscale="log")
-        place.minorticks_off()
+        place.set(xlabel="directions kept, k")
         place.legend(fontsize=8, loc="lower center")
     return figure
 
@@ -87,11 +90,14 @@ def draw_truncation(stored: Any) -> Figure:
 def _by_cut(axes: Any, cuts: Any, values: Any, descent: Any, closed: Any) -> None:
     """Means with standard errors of the mean over seeds."""
     root = np.sqrt(len(values))
-    axes.errorbar(cuts, values.mean(0), values.std(0) / root, color=BLUE, marker="o", ms=4, lw=1.6, capsize=3, label="program")
+    axes.errorbar(
+        cuts, values.mean(0), values.std(0) / root, color=BLUE, marker="o", ms=4, lw=1.6, capsize=3, label="program"
+    )
     level, width = descent.mean(), descent.std() / root
     axes.axhline(level, color=ORANGE, lw=1.6, ls="--", label="descent")
     axes.axhspan(level - width, level + width, color=ORANGE, alpha=0.2, lw=0)
     if closed is not None:
         axes.axhline(closed.mean(), color=SKY, lw=1.6, ls=":", label="closed form, all directions")
-    shown = cuts if len(cuts) < 7 else cuts[::2]
-    axes.set_xticks(shown, [f"{int(k)}" for k in shown])
+    axes.set_xscale("log")
+    axes.set_xticks(cuts, [f"{int(k)}" for k in cuts])
+    axes.minorticks_off()

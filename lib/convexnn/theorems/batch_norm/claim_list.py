@@ -26,7 +26,7 @@ claims = (
     _claim("torch_layers", "ordinary torch layers reproduce the program's predictions", "agreement", 1e-8, by=ours),
     _claim("torch_decay", "decay sqrt(N) beta on torch's own parameters is this problem", "agreement", 1e-6, by=ours),
     _claim("torch_training", "no torch training with that decay ends below the bound", "one_sided", 1e-9, by=ours),
-    _claim("torch_wrong_decay", "decay beta on torch's parameters has another optimum", "counterexample", 1e-3, by=ours),
+    _claim("torch_wrong_decay", "decay beta on torch's own is another problem", "counterexample", 1e-3, by=ours),
     _claim("no_training_below", "no training run ends below the certified bound", "one_sided", 1e-9),
     _claim("training_reaches", "the best of many runs is near the bound", "certificate", 1e-3),
     _claim("minimum_width", "n + 1 neurons suffice at the optimal objective", "one_sided", 0.0),

@@ -56,7 +56,9 @@ def closed_form(data: Data, inner: Iterable[Array] = ()) -> ClosedForm:
     return ClosedForm(network, form.value)
 
 
-def from_whitened(white: Whitening, S: Array, A: Array, inner: Sequence[Array] = (), gates: Array | None = None) -> Normalised:
+def from_whitened(
+    white: Whitening, S: Array, A: Array, inner: Sequence[Array] = (), gates: Array | None = None
+) -> Normalised:
     """Neurons s_j (m, r + 1) on U' with outputs A_j (m, c) as a balanced normalised network.
 
     w = V S^{-1} s_q / |s_q|,  (g, a) = rho (|s_q|, s_a) / |s|,  output A |s| / rho,  rho^2 = |s| |A|

@@ -93,11 +93,11 @@ def descend(
                 p -= rate / data.n * pull
                 if step == 1 and p is net.V:
                     first = -rate / data.n * to_numpy(pull) * scale[:, None]
+        if not torch.isfinite(loss) or not torch.isfinite(net.V).all():
+            raise ValueError(f"the run diverged at step {step}; lower rate (it is {rate:g})")
         if step in at:
             rows.append(_look(net, U, Y, there, data.beta, scale))
     objective, energy, predictions = (np.array(column) for column in zip(*rows))
-    if not np.isfinite(objective).all():
-        raise ValueError(f"the run diverged; lower rate (it is {rate:g})")
     return Descent(np.concatenate([[0], at]).astype(float), objective, energy, predictions, first)
 
 

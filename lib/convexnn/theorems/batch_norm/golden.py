@@ -1,10 +1,10 @@
 """Small instances with stored optima: squared loss, numpy's default_rng, standard normals in the order listed.
 
-    scalar     seed 101: X (8, 2), y      beta 0.15   1.8468583   57 patterns that are not zero
-    closed     seed 102: X (5, 6), y      beta 0.3    0.7545820
-    patches    seed 104: X_1, X_2 (5, 2), y   0.1     1.0499193   91
-    after      seed 105: X (7, 2), y      beta 0.15   1.0635159   13
-    vector     seed 106: X (6, 2), Y (6, 2)   0.2     1.5704846
+scalar     seed 101: X (8, 2), y      beta 0.15   1.8468583   57 patterns that are not zero
+closed     seed 102: X (5, 6), y      beta 0.3    0.7545820
+patches    seed 104: X_1, X_2 (5, 2), y   0.1     1.0499193   91
+after      seed 105: X (7, 2), y      beta 0.15   1.0635159   13
+vector     seed 106: X (6, 2), Y (6, 2)   0.2     1.5704846
 """
 
 from __future__ import annotations

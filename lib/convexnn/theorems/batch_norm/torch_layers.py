@@ -1,9 +1,10 @@
 """The same training problem in torch's own parameters.
 
-    BatchNorm1d:  weight = g / sqrt(n), bias = a / sqrt(n)  (eps = 0), so  decay beta_t/2 (weight^2 + bias^2 + A^2)
-    costs  beta_t / sqrt(n) |(g, a)| |A|  at the best balance of a neuron:  beta_t = sqrt(n) beta  is the theorem's problem.
+    BatchNorm1d:  weight = g / sqrt(n), bias = a / sqrt(n)  (eps -> 0), so  decay beta_t/2 (weight^2 + bias^2 + A^2)
+    costs  beta_t / sqrt(n) |(g, a)| |A|  at the best balance of a neuron:  beta_t = sqrt(n) beta  is the theorem.
 
-The balance differs: here |(weight, bias)| = |A|.
+The balance differs: here |(weight, bias)| = |A|. A layer in training needs eps > 0; any eps only shrinks what a neuron
+can reach, so bounds hold, and a length of w that is large beside sqrt(eps) comes arbitrarily near.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from convexnn.numerics import Array, tensor
 from convexnn.theorems.shared.normalised import Normalised
 from convexnn.types import Data
 
+#: torch refuses eps = 0 in training; the variances here are far above this.
+EPS = 1e-14
+
 
 def torch_network(network: Normalised, X: Array) -> nn.Sequential:
-    """Linear, BatchNorm1d(eps=0), ReLU, Linear in training mode, balanced for torch's parameters."""
-    layers = network.module(X, eps=0.0)
+    """Linear, BatchNorm1d(eps=EPS), ReLU, Linear in training mode, balanced for torch's parameters."""
+    layers = network.module(X, eps=EPS)
     norm, last = layers[-3], layers[-1]
     with torch.no_grad():
         first = (norm.weight.square() + norm.bias.square()).sqrt()

@@ -62,7 +62,7 @@ def whitening(X: Array, keep: int | None = None) -> Whitening:
     mean = rows.mean(0)
     U, S, Vt = np.linalg.svd(rows - mean, full_matrices=False)
     flat = 1e-14 * len(rows) * float(np.abs(rows).max(initial=0.0))
-    rank = int((S > max(RANK_TOL * S[0], flat)).sum())
+    rank = int((max(RANK_TOL * S[0], flat) < S).sum())
     if rank == 0:
         raise ValueError("all rows of X are equal: nothing is left after centring; pass rows that differ")
     k = rank if keep is None else keep

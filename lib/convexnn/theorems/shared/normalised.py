@@ -1,12 +1,12 @@
 """A network with batch normalisation of its last hidden layer, as theorems write it and as ordinary torch layers.
 
-    z = M v,  N rows of M (samples, or all patches of all samples),     BN(z) = g H z / |H z| + a / sqrt(N),   H = I - 11'/N
+    z = M v,  N rows of M (samples, or all their patches);   BN(z) = g H z / |H z| + a / sqrt(N),   H = I - 11'/N
     place "before"   f = sum_j sum_k ( BN_j(z_j)_[k] )_+ w_j'          normalise, then ReLU (k: the patches of a sample)
     place "after"    f = sum_j sum_k   BN_j( (z_j)_+ )_[k] w_j'        ReLU, then normalise
     penalty  1/2 sum_j ( g_j^2 + a_j^2 + |w_j|^2 );   V and the layers below carry none: f does not see their scale
 
-A torch layer divides by sqrt( |H z|^2 / N + eps ) and shifts by 1: its weight is g / sqrt(N) sqrt(1 + eps / var) and its
-bias a / sqrt(N). Decay beta_t on torch's own parameters is this penalty with beta = beta_t / sqrt(N).
+A torch layer divides by sqrt( |H z|^2 / N + eps ) and shifts by 1: its weight is g / sqrt(N) sqrt(1 + eps / var) and
+its bias a / sqrt(N). Decay beta_t on torch's own parameters is this penalty with beta = beta_t / sqrt(N).
 """
 
 from __future__ import annotations
@@ -158,7 +158,9 @@ def image_patches(images: Array, kernel: int, stride: int = 1) -> Array:
     """Images (n, C, H, W) -> patches (n, K, C kernel^2), each in the order of a Conv2d weight."""
     if images.ndim != 4 or not 1 <= kernel <= min(images.shape[2:]):
         raise ValueError(f"images has shape {images.shape}, kernel {kernel}; pass (n, C, H, W) with kernel <= H, W")
-    return np.ascontiguousarray(torch.nn.functional.unfold(tensor(images), kernel, stride=stride).numpy().swapaxes(1, 2))
+    return np.ascontiguousarray(
+        torch.nn.functional.unfold(tensor(images), kernel, stride=stride).numpy().swapaxes(1, 2)
+    )
 
 
 def _linear(weight: Tensor) -> nn.Linear:
