@@ -24,7 +24,6 @@ Tests: tests/theorems/test_batch_norm.py.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -39,8 +38,9 @@ from convexnn.program import Program
 from convexnn.theorems.batch_norm import blocks
 from convexnn.theorems.batch_norm.claim_list import claims, source
 from convexnn.theorems.batch_norm.closed_form import closed_form, from_whitened
+from convexnn.theorems.batch_norm.recovery import Model, network_after
 from convexnn.theorems.batch_norm.references import printed_program
-from convexnn.theorems.batch_norm.whitening import Whitening, whitening
+from convexnn.theorems.batch_norm.whitening import whitening
 from convexnn.theorems.shared.normalised import PLACES, Normalised, Place
 from convexnn.theorems.shared.patterned import select_patterns
 from convexnn.types import Data, Solution
@@ -106,24 +106,6 @@ def reference(data: Data, place: Place = "before", patterns: BoolArray | Literal
 
 
 # ---- 3 the program --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Model:
-    """What recovery needs."""
-
-    activation: Activation
-    place: Place
-    white: Whitening
-    D: BoolArray
-    gates: Array | None  # (P, r + 1) on U'
-    lift: list[Array]
-    X: Array
-
-    def network_options(self) -> dict[str, Any]:
-        """What a network to be trained against this program must share with it."""
-        gated = {"gates": self.white.gates(self.gates)} if self.gates is not None else {}
-        return {"activation": self.activation, "place": self.place, **gated}
 
 
 def program(
@@ -200,25 +182,11 @@ def recover(data: Data, solution: Solution) -> Normalised:
     p, c = solution.Z.shape[1:]
     rows, outputs = np.vstack([np.zeros((0, p)), *S]), np.vstack([np.zeros((0, c)), *A])
     if model.place == "after":
-        return _recover_after(model, rows, outputs, group, solution.program.gauge.free, solution.program.loss)
+        return network_after(model, rows, outputs, group, solution.program.gauge.free, solution.program.loss)
     fixed = None if model.gates is None else model.white.gates(model.gates[group])
     network = from_whitened(model.white, rows, outputs, gates=fixed)
     network.loss = solution.program.loss
     return network
-
-
-def _recover_after(model: Model, S: Array, A: Array, group: list[int], free: int, loss: Loss) -> Normalised:
-    """z = V_i S_i^{-1} q + N_i w; the free coordinates cost nothing, so the strength is |(q, a)| alone."""
-    p = S.shape[1] - free
-    size = np.linalg.norm(S[:, :p], axis=1)
-    keep = size > 0
-    S, A, group, size = S[keep], A[keep], [g for g, k in zip(group, keep) if k], size[keep]
-    root = np.sqrt(np.linalg.norm(A, axis=1) * size)
-    scale = (root / size)[:, None]
-    V = np.array([model.lift[g] @ s for g, s in zip(group, S)]).reshape(-1, model.X.shape[1]).T
-    gain = np.linalg.norm(S[:, : p - 1], axis=1) * scale[:, 0]
-    outputs = A / np.linalg.norm(A, axis=1, keepdims=True) * root[:, None]
-    return Normalised([], V, gain, S[:, p - 1] * scale[:, 0], outputs, loss, "after")
 
 
 # ---- 5 the network --------------------------------------------------------------------------------------------------

@@ -90,10 +90,10 @@ def descend(
         pulls = torch.autograd.grad(loss, moving)
         with torch.no_grad():
             for p, pull in zip(moving, pulls):
-                p -= rate / data.n * pull
+                p.sub_(rate / data.n * pull)
                 if step == 1 and p is net.V:
                     first = -rate / data.n * to_numpy(pull) * scale[:, None]
-        if not torch.isfinite(loss) or not torch.isfinite(net.V).all():
+        if not all(bool(p.square().sum().isfinite()) for p in moving):
             raise ValueError(f"the run diverged at step {step}; lower rate (it is {rate:g})")
         if step in at:
             rows.append(_look(net, U, Y, there, data.beta, scale))

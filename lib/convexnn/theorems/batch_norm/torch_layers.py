@@ -25,7 +25,7 @@ EPS = 1e-14
 def torch_network(network: Normalised, X: Array) -> nn.Sequential:
     """Linear, BatchNorm1d(eps=EPS), ReLU, Linear in training mode, balanced for torch's parameters."""
     layers = network.module(X, eps=EPS)
-    norm, last = layers[-3], layers[-1]
+    norm, last = _decayed(layers)
     with torch.no_grad():
         first = (norm.weight.square() + norm.bias.square()).sqrt()
         scale = (last.weight.norm(dim=0) / first).sqrt()
@@ -37,9 +37,17 @@ def torch_network(network: Normalised, X: Array) -> nn.Sequential:
 
 def torch_loss(layers: nn.Sequential, data: Data, decay: float, loss: Loss) -> Tensor:
     """loss(f(X), Y) + decay/2 (weight^2 + bias^2 + A^2) with batch statistics."""
-    norm, last = layers[-3], layers[-1]
+    norm, last = _decayed(layers)
     squares = norm.weight.square().sum() + norm.bias.square().sum() + last.weight.square().sum()
     return loss.value(layers(tensor(data.X)), tensor(data.y).reshape(data.n, -1)) + 0.5 * decay * squares
+
+
+def _decayed(layers: nn.Sequential) -> tuple[nn.BatchNorm1d, nn.Linear]:
+    """The two layers whose parameters are decayed."""
+    norm, last = layers[-3], layers[-1]
+    if not isinstance(norm, nn.BatchNorm1d) or not isinstance(last, nn.Linear):
+        raise ValueError("layers do not end in BatchNorm1d, ReLU, Linear; build them with torch_network")
+    return norm, last
 
 
 def train_torch(start: Normalised, data: Data, decay: float, seeds: range, steps: int = 1000) -> Array:

@@ -165,7 +165,7 @@ def image_patches(images: Array, kernel: int, stride: int = 1) -> Array:
 
 def _linear(weight: Tensor) -> nn.Linear:
     """x -> x W for W (in, out)."""
-    layer = nn.Linear(*weight.shape, bias=False).double()
+    layer = nn.Linear(weight.shape[0], weight.shape[1], bias=False).double()
     with torch.no_grad():
         layer.weight.copy_(weight.T)
     return layer
