@@ -29,9 +29,9 @@ def torch_network(network: Normalised, X: Array) -> nn.Sequential:
     with torch.no_grad():
         first = (norm.weight.square() + norm.bias.square()).sqrt()
         scale = (last.weight.norm(dim=0) / first).sqrt()
-        norm.weight *= scale
-        norm.bias *= scale
-        last.weight /= scale
+        norm.weight.mul_(scale)
+        norm.bias.mul_(scale)
+        last.weight.div_(scale)
     return layers.train()
 
 
