@@ -146,6 +146,38 @@ class PatternCone(Cone):
         return torch.as_tensor(lam, dtype=Q.dtype, device=Q.device)
 
 
+@dataclass(frozen=True)
+class RowCone(Cone):
+    """K_g = {u : G_g u >= 0} with explicit rows G (groups, k, p): cones that share no matrix; zero rows say nothing."""
+
+    G: Tensor
+
+    def rows(self, Z: Tensor) -> Tensor:
+        return torch.einsum("gkp,gpc->gkc", self.G, Z)
+
+    def adjoint(self, T: Tensor) -> Tensor:
+        return torch.einsum("gkp,gkc->gpc", self.G, T)
+
+    def adjoint_at(self, T: Tensor, groups: Tensor) -> Tensor:
+        return torch.einsum("gkp,gkc->gpc", self.G[groups], T)
+
+    def violation(self, Z: Tensor) -> Tensor:
+        scale = self.G.norm(dim=2)[:, :, None] * Z.norm(dim=1)[:, None, :]
+        return ((-self.rows(Z)).clamp(min=0) / scale.clamp(min=1e-300)).flatten(1).amax(1)
+
+    def shared_gram(self) -> Tensor | None:
+        return None
+
+    def to(self, device: torch.device | str, dtype: torch.dtype) -> Self:
+        return replace(self, G=self.G.to(device, dtype))
+
+    def multipliers(self, Q: Tensor, groups: Tensor, free: int = 0) -> Tensor:
+        G, Qn = to_numpy(self.G[groups]), to_numpy(Q)
+        columns = [[_cone_multipliers(rows, q, free) for q in block.T] for rows, block in zip(G, Qn)]
+        lam = np.array(columns).reshape(len(groups), Q.shape[2], G.shape[1]).transpose(0, 2, 1)
+        return torch.as_tensor(lam.copy(), dtype=Q.dtype, device=Q.device)
+
+
 def _cone_multipliers(G: np.ndarray, q: np.ndarray, free: int) -> np.ndarray:
     """argmin_{lam >= 0} |q + G'lam| over the penalised coordinates, with the `free` trailing ones brought to zero."""
     scale = float(np.abs(q).max(initial=0.0))

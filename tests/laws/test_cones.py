@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tolerances import MINIMISER, ROUNDING, VALUE, close
 
 from convexnn import cones
-from convexnn.cones import Cone, FreeCone, PatternCone
+from convexnn.cones import Cone, FreeCone, PatternCone, RowCone
 from convexnn.patterns import sample_patterns
 
 any_seed = st.integers(0, 2**32 - 1)
@@ -37,7 +37,7 @@ def dense_rows(cone: PatternCone, group: int) -> np.ndarray:
 
 def test_every_cone_of_the_module_is_tested_here():
     defined = {c for _, c in inspect.getmembers(cones, inspect.isclass) if issubclass(c, Cone) and c is not Cone}
-    assert defined == {FreeCone, PatternCone}
+    assert defined == {FreeCone, PatternCone, RowCone}
 
 
 @given(seed=any_seed)
@@ -178,3 +178,23 @@ def test_a_cone_in_single_precision_is_the_same_cone(rng):
     single = cone.to("cpu", torch.float32)
     assert single.project(Z.float()).dtype == torch.float32
     close(single.project(Z.float()), cone.project(Z), ROUNDING[torch.float32])
+
+
+@given(any_seed)
+def test_explicit_rows_are_the_pattern_cone_that_they_spell_out(seed):
+    rng = np.random.default_rng(seed)
+    shared = pattern_cone(rng)
+    count = shared.copies * shared.S.shape[1]
+    explicit = RowCone(torch.tensor(np.array([dense_rows(shared, g) for g in range(count)])))
+    Z, T = point(shared, rng), torch.tensor(rng.normal(size=(count, len(shared.X), 2)))
+    where = torch.arange(1, count)
+    for found, expected in (
+        (explicit.rows(Z), shared.rows(Z)),
+        (explicit.adjoint(T), shared.adjoint(T)),
+        (explicit.adjoint_at(T[where], where), shared.adjoint_at(T[where], where)),
+        (explicit.violation(Z), shared.violation(Z)),
+        (explicit.project(Z), shared.project(Z)),
+        (explicit.multipliers(Z[where], where), shared.multipliers(Z[where], where)),
+    ):
+        close(found, expected)
+    assert explicit.shared_gram() is None

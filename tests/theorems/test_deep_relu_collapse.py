@@ -13,7 +13,8 @@ from convexnn.theorems.deep_relu.edge_network import collapsed_cost, edge_cost, 
 from convexnn.theorems.deep_relu.forms import standard_bound, standard_network, whitened
 from convexnn.theorems.deep_relu.networks import seeded_standard
 from convexnn.theorems.deep_relu.neural_collapse import class_means, collapse, largest_cosine
-from convexnn.theorems.deep_relu.normalised_network import Normalised, normalised_form, seeded_normalised
+from convexnn.theorems.deep_relu.normalised_network import normalised_form, seeded_normalised
+from convexnn.theorems.shared.normalised import Normalised
 
 
 def generic(counts: tuple[int, ...], beta: float = 0.3, seed: int = 0, extra: int = 4) -> tuple[Data, np.ndarray]:

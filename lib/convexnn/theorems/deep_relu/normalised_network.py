@@ -19,57 +19,14 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from convexnn.losses import Loss, get_loss
-from convexnn.networks import Network
-from convexnn.numerics import Array, tensor
+from convexnn.losses import Loss
 from convexnn.theorems.deep_relu.class_rows import classes_of
-from convexnn.theorems.deep_relu.networks import STARTS
+from convexnn.theorems.shared.normalised import Normalised
 from convexnn.types import Data
 
 #: The label columns count as inside the range of the features when the relative residual is below this.
 RANGE_TOL = 1e-8
-
-
-class Normalised(Network):
-    """Hidden layers W (no penalty), directions V (h, m), BN gains g (m,) and shifts a (m,), outputs A (m, c).
-
-    Predictions normalise over the batch they are given, as in training.
-    """
-
-    def __init__(
-        self, W: Iterable[Array], V: Array, g: Array, a: Array, A: Array, loss: str | Loss = "squared"
-    ) -> None:
-        super().__init__()
-        self.loss = get_loss(loss)
-        self.W = nn.ParameterList([nn.Parameter(tensor(w).clone()) for w in W])
-        self.V, self.g, self.a, self.A = (nn.Parameter(tensor(p).clone()) for p in (V, g, a, A))
-
-    def hidden(self, X: Tensor) -> Tensor:
-        """The activations (n, m) after normalisation."""
-        for w in self.W:
-            X = torch.relu(X @ w)
-        z = X @ self.V
-        z = z - z.mean(0, keepdim=True)
-        size = z.square().sum(0, keepdim=True).sqrt()
-        return torch.relu(self.g * z / size + self.a / len(X) ** 0.5)
-
-    def forward(self, X: Tensor) -> Tensor:
-        return self.hidden(X) @ self.A
-
-    def penalty(self) -> Tensor:
-        return 0.5 * (self.g.square().sum() + self.a.square().sum() + self.A.square().sum())
-
-    def reset(self, seed: int) -> None:
-        rng, start = np.random.default_rng(seed), STARTS[seed % len(STARTS)]
-        with torch.no_grad():
-            for w in (*self.W, self.V):
-                w.copy_(tensor(rng.standard_normal(tuple(w.shape)) * np.sqrt(2 / w.shape[0])))
-            for p in (self.g, self.a):
-                p.copy_(tensor(start * rng.standard_normal(tuple(p.shape))))
-            self.A.copy_(tensor(start * rng.standard_normal(tuple(self.A.shape)) / np.sqrt(len(self.A))))
 
 
 def normalised_form(data: Data, loss: str = "squared", balance: bool = True) -> tuple[Normalised, float]:
