@@ -64,6 +64,14 @@ def two_clusters(n: int, s: int, seed: int, noise: float = 0.15) -> tuple[Array,
     return prototypes[cluster] + noise * rng.standard_normal((n, s, 2)), cluster
 
 
+def wide_tokens(seed: int, n: int = 20, s: int = 3, d: int = 320, c: int = 160) -> tuple[Array, Array]:
+    """Tokens (n, s, d) and targets (n, s, c) of one random linear attention head: Z has d^3 c entries, 39 GiB."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, s, d)) / np.sqrt(d)
+    W1, W2 = rng.standard_normal((d, d)), rng.standard_normal((d, c))
+    return X, (X @ W1 @ X.transpose(0, 2, 1)) @ (X @ W2)
+
+
 def image_patches(images: Array, side: int = 8, size: int = 6) -> Array:
     """Images (n, h, w, 3) cut in side x side patches, centred, on `size` principal directions: tokens (n, s, size)."""
     n, h, w, k = images.shape
