@@ -46,7 +46,7 @@ from convexnn.numerics import limit_threads, relative_gap
 from convexnn.plotting import attention as figures
 from convexnn.theorems import attention as theorem
 from convexnn.theorems.attention import beyond
-from convexnn.theorems.attention.factored import bound, descend, dual_norm, factored
+from convexnn.theorems.attention.factored import descend, dual_norm, factored
 from convexnn.theorems.attention.references import circ
 
 limit_threads()
@@ -118,7 +118,9 @@ print("programs certified:", len(table), "of", 2 * len(theorem.HEADS))
 golden = theorem.sample("tiny", 401)
 optimum = solve(theorem.program(golden), tol=1e-9)
 counts = np.arange(1, 5)
-runs = np.array([[descend(theorem.network(m, golden, seed=k), golden, 2000)[1] for k in seeds] for m in counts.tolist()])
+runs = np.array(
+    [[descend(theorem.network(m, golden, seed=k), golden, 2000)[1] for k in seeds] for m in counts.tolist()]
+)
 result.measure(claims["heads_suffice"], relative_gap(runs[2].min(), optimum.value), "three heads", list(seeds))
 result.measure(claims["heads_short"], relative_gap(runs[1].min(), optimum.value), "two heads", list(seeds))
 result.measure(claims["no_training_below"], relative_gap(runs.min(), optimum.lower), "self-attention", list(seeds))
@@ -145,7 +147,7 @@ tokens, targets = beyond.wide_tokens(seed)
 wide = Data(tokens, targets, 1.0)
 one = theorem.network(1, wide, seed=seed)
 wide = replace(wide, beta=0.8 * dual_norm(one, tokens, targets)[0])
-large = factored(wide, one, tol=1e-4, steps=200)
+large = factored(wide, one, tol=1e-4, steps=40)
 result.measure(claims["certified_large"], large.gap, f"{large.network.width} heads", [seed])
 gibibytes = 8 * tokens.shape[2] ** 3 * targets.shape[2] / 2**30
 result.save(rtol=1e-3, large_value=large.value, lifted_gib=gibibytes)
@@ -196,7 +198,9 @@ similarity, patch_agreement = (
 )
 result.measure(claims["patches"], patch_agreement[-1] - patch_agreement[0], "most against least similar tenth", [seed])
 result.save(rtol=1e-3, agreement=agreement, similarity=similarity, patch_agreement=patch_agreement)
-result.figure("clusters", figures.draw_clusters, "Masks cluster tokens: two synthetic clusters, CIFAR-10 image patches.")
+result.figure(
+    "clusters", figures.draw_clusters, "Masks cluster tokens: two synthetic clusters, CIFAR-10 image patches."
+)
 
 # %% [markdown]
 # ## 5 Where the theorem stops

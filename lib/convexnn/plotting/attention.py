@@ -42,7 +42,14 @@ def draw_heads(stored: Any) -> Figure:
     figure, (left, right) = canvas(2, height=3.4)
     counts, runs = stored["head_counts"], stored["head_runs"]
     for k in range(runs.shape[1]):
-        left.plot(counts, runs[:, k] - stored["golden_value"] + 1e-12, "o", color=SKY, ms=5, label="one start" if k == 0 else None)
+        left.plot(
+            counts,
+            runs[:, k] - stored["golden_value"] + 1e-12,
+            "o",
+            color=SKY,
+            ms=5,
+            label="one start" if k == 0 else None,
+        )
     left.plot(counts, runs.min(1) - stored["golden_value"] + 1e-12, "-", color=BLUE, label="best start")
     left.set(xlabel="heads m", ylabel="above the optimum (dimensionless)", yscale="log", xticks=counts)
     left.legend()
@@ -83,8 +90,10 @@ def draw_real(stored: Any) -> Figure:
     at = np.arange(len(names))
     for k, (word, colour, twin) in enumerate((("linear", BLUE, SKY), ("gated", RED, PINK))):
         axes.bar(at + 0.4 * k - 0.3, 100 * stored["real_accuracy"][:, k], 0.18, color=colour, label=f"{word}, convex")
-        axes.bar(at + 0.4 * k - 0.1, 100 * stored["real_twin_accuracy"][:, k], 0.18, color=twin, label=f"{word}, trained")
-    assert stored["real_values"].shape == stored["real_accuracy"].shape
+        axes.bar(
+            at + 0.4 * k - 0.1, 100 * stored["real_twin_accuracy"][:, k], 0.18, color=twin, label=f"{word}, trained"
+        )
+    axes.set_title(f"optimal values {stored['real_values'].min():.4g} to {stored['real_values'].max():.4g}", fontsize=9)
     axes.axhline(10, color="0.5", ls=":", lw=1, label="chance")
     axes.set_xticks(at, names, fontsize=9)
     axes.set(ylabel="test accuracy (%)", ylim=(0, 80))

@@ -12,8 +12,8 @@ equals, with at least m* heads,   min over Z   sum_i L( (A Z)_i, Y_i ) + beta su
     mlp               X w1           w2           d x c                 nothing: tokens stay apart
 
 and max_v -L*(-v) s.t. |(A'v)_g|_2 <= beta is its dual (self-attention: |sum_i (X_i'X_i) (x) (X_i'v_i)|_2 <= beta).
-Why: weight decay is beta |W1||W2| after the best rescaling; with s fixed (linear, gated) f is linear in W1 (x) W2, and the
-hull of the rank-one matrices of norm one is the nuclear ball. Gated heads have one group a gate.
+Why: weight decay is beta |W1||W2| after the best rescaling; with s fixed (linear, gated) f is linear in W1 (x) W2, and
+the hull of the rank-one matrices of norm one is the nuclear ball. Gated heads have one group a gate.
 
 ReLU: the left factors must also stay in the cell of their pattern. That is exact and solved here with one output for
 rows that do not interact (`mlp`, `fno`): two-layer cells on the stacked rows. Elsewhere the norm over a cell is NP-hard
@@ -74,7 +74,9 @@ def assumptions(data: Data) -> tuple[str, ...]:
     if not isinstance(data, Data):
         raise ValueError(f"data is a {type(data).__name__}; pass Data(X, y, beta)")
     if data.X.ndim != 3 or (data.y.ndim == 3 and data.y.shape[1] != data.X.shape[1]):
-        raise ValueError(f"X has shape {data.X.shape}, y {data.y.shape}; pass tokens X (n, s, d) and y (n, s, c) or (n, c)")
+        raise ValueError(
+            f"X has shape {data.X.shape}, y {data.y.shape}; pass tokens X (n, s, d) and y (n, s, c) or (n, c)"
+        )
     return ("beta > 0", "at least rank Z* heads", "weight decay on merged mixing and output weights", "no softmax")
 
 
@@ -239,7 +241,9 @@ def network(
         raise ValueError(f"activation is 'softmax' for {head}; only self_attention has scores to normalise")
     p, q = built.sides(data.X.shape[1], data.X.shape[2], c)
     G = (1 if given is None else len(given)) * built.blocks
-    made = HeadNetwork(built, np.zeros((G, width, p)), np.zeros((G, width, q)), get_loss(loss), activation, given, pooled)
+    made = HeadNetwork(
+        built, np.zeros((G, width, p)), np.zeros((G, width, q)), get_loss(loss), activation, given, pooled
+    )
     made.reset(seed)
     return made
 

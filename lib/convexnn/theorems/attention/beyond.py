@@ -28,7 +28,7 @@ def merged_decay(W1: Array, W2: Array) -> float:
 def searched_decay(W1: Array, W2: Array, seed: int = 0) -> float:
     """`separate_decay` by a search over invertible inner matrices and the scale, which knows no formula.
 
-    Q = sqrt(sqrt(d)/t) W1 A', K' = A'^{-1}..., so that Q K'/sqrt(d) = W1/t; V = t W2 B, O = B^{-1}; L-BFGS over A, B, t.
+    Q = sqrt(d)/t W1 A, K' = A^{-1}, so that Q K'/sqrt(d) = W1/t; V = t W2 B, O = B^{-1}; BFGS over A, B, log t.
     """
     d, c = W2.shape
     rng = np.random.default_rng(seed)
@@ -43,7 +43,9 @@ def searched_decay(W1: Array, W2: Array, seed: int = 0) -> float:
             return 1e12
         return float(0.5 * sum((M**2).sum() for M in (Q, K, V, O)))
 
-    start = np.concatenate([np.eye(d).ravel(), np.eye(c).ravel(), [0.0]]) + 0.05 * rng.standard_normal(d * d + c * c + 1)
+    start = np.concatenate([np.eye(d).ravel(), np.eye(c).ravel(), [0.0]]) + 0.05 * rng.standard_normal(
+        d * d + c * c + 1
+    )
     return float(minimize(decay, start, method="BFGS", options={"gtol": 1e-9, "maxiter": 3000}).fun)
 
 
@@ -64,7 +66,7 @@ def two_clusters(n: int, s: int, seed: int, noise: float = 0.15) -> tuple[Array,
     return prototypes[cluster] + noise * rng.standard_normal((n, s, 2)), cluster
 
 
-def wide_tokens(seed: int, n: int = 20, s: int = 3, d: int = 320, c: int = 160) -> tuple[Array, Array]:
+def wide_tokens(seed: int, n: int = 10, s: int = 3, d: int = 320, c: int = 160) -> tuple[Array, Array]:
     """Tokens (n, s, d) and targets (n, s, c) of one random linear attention head: Z has d^3 c entries, 39 GiB."""
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((n, s, d)) / np.sqrt(d)

@@ -1,10 +1,10 @@
 """The factored (Burer-Monteiro) road: train the heads themselves, and certify them by a dual norm.
 
     repeat  minimise the network's objective over the present heads (L-BFGS);  v = residual;  sigma = |A'v|_2
-            stop if sigma <= beta (1 + tol), else add the head of the top singular pair, in the group where it pulls most
+            stop if sigma <= beta (1 + tol), else add the head of the top singular pair, where it pulls most
 
-The bound is the dual value of t v with t sigma <= beta: it needs the residual and the dual norm, never Z. The dual norm is a
-matrix norm of the lifted pull where that is small, and for linear self-attention the exact eigenvalue of `top_pair`.
+The bound is the dual value of t v with t sigma <= beta: it needs the residual and the dual norm, never Z. The dual norm
+is a matrix norm of the lifted pull where that is small, else, for linear self-attention, the eigenvalue of `top_pair`.
 A stationary point pulls exactly beta on its own heads, so sigma > beta names the missing one. Squared loss.
 """
 
@@ -55,7 +55,9 @@ def dual_norm(network: HeadNetwork, X: Array, V: Array, dense: int = DENSE_ENTRI
     p, q = network.left.shape[-1], network.right.shape[-1]
     if p * q > dense:
         if not isinstance(head, SelfAttention) or network.gates is not None:
-            raise ValueError(f"the pull of {head.name} has {p} x {q} entries; only linear self-attention goes without it")
+            raise ValueError(
+                f"the pull of {head.name} has {p} x {q} entries; only linear self-attention goes without it"
+            )
         sigma, left, right = top_pair(Xt, spread(Vt.reshape(len(X), -1), X.shape[1], network.pooled))
         return sigma, 0, left.numpy(), right.numpy()
     masks = None if network.gates is None else head.masks(Xt, network.gates)
@@ -67,7 +69,7 @@ def dual_norm(network: HeadNetwork, X: Array, V: Array, dense: int = DENSE_ENTRI
 
 
 def bound(network: HeadNetwork, data: Data) -> tuple[float, float]:
-    """A lower bound on the optimum over all widths, and the dual norm of the residual over beta; from the network alone."""
+    """A lower bound on the optimum over all widths, and the residual's dual norm over beta; from the network alone."""
     Y = data.y.reshape(data.n, -1)
     v = Y - network.predict(data.X)
     sigma = dual_norm(network, data.X, v)[0] * (1 + 1e4 * EPS)  # room for the eigenvalue's rounding

@@ -25,7 +25,7 @@ class Fourier(Tokenwise):
 
     def rows(self, X: Tensor) -> Tensor:
         shifts = torch.stack([X.roll(k, 1) for k in range(X.shape[1])], 2)  # (n, s, shift, d)
-        n, s, _, d = shifts.shape
+        n, s, _, _d = shifts.shape
         return shifts.reshape(n, s, s, self.blocks, -1).transpose(2, 3).flatten(3)
 
     def sides(self, s: int, d: int, c: int) -> tuple[int, int]:

@@ -32,23 +32,24 @@ class Mixer(Head):
         return (torch.einsum("gqt,nta->ngqa", gates, X) >= 0).to(X.dtype)
 
     def forward(self, X: Tensor, masks: Tensor | None, Z: Tensor) -> Tensor:
-        n, s, d = X.shape
+        _n, s, d = X.shape
         Z4 = Z.reshape(len(Z), s, s, -1, d)
         if masks is None:
             return torch.einsum("nta,tqba->nqb", X, Z4[0])
-        return sum(
-            torch.einsum("nqa,nqba->nqb", masks[:, g], torch.einsum("nta,tqba->nqba", X, Z4[g])) for g in range(len(Z))
-        )
+        f = X.new_zeros(len(X), s, Z4.shape[3])
+        for g in range(len(Z)):
+            f = f + torch.einsum("nqa,nqba->nqb", masks[:, g], torch.einsum("nta,tqba->nqba", X, Z4[g]))
+        return f
 
     def adjoint(self, X: Tensor, masks: Tensor | None, V: Tensor) -> Tensor:
-        n, s, d = X.shape
+        _n, s, _d = X.shape
         if masks is None:
             return torch.einsum("nta,nqb->tqba", X, V).reshape(1, s * s, -1)
         outer = [torch.einsum("nqb,nqa->nqba", V, masks[:, g]) for g in range(masks.shape[1])]
         return torch.stack([torch.einsum("nta,nqba->tqba", X, o).reshape(s * s, -1) for o in outer])
 
     def network(self, X: Tensor, left: Tensor, right: Tensor, activation: Activation, gates: Tensor | None) -> Tensor:
-        n, s, d = X.shape
+        _n, s, d = X.shape
         W1 = left.reshape(*left.shape[:2], s, s).transpose(2, 3)
         W2 = right.reshape(*right.shape[:2], -1, d).transpose(2, 3)
         mask = None if gates is None else self.masks(X, gates)[:, :, None]

@@ -35,7 +35,7 @@ def _attention(X: Array, c: int, gates: Array | None) -> tuple[list[Any], list[A
     """f_i = sum_j sum_{k,l} diag(mask_ij (X_i[:, k] o X_i[:, l])) X_i Z_j^(k,l)."""
     import cvxpy as cp
 
-    n, s, d = X.shape
+    _n, s, d = X.shape
     Z = [cp.Variable((d * d, d * c)) for _ in range(1 if gates is None else len(gates))]
     f = []
     for x in X:
@@ -54,7 +54,7 @@ def _mixer(X: Array, c: int, gates: Array | None) -> tuple[list[Any], list[Any]]
     """Column p of f_i is sum_t (mask_ij o Z_j^(t,p)) X_i[t, :]'."""
     import cvxpy as cp
 
-    n, s, d = X.shape
+    _n, s, d = X.shape
     Z = [cp.Variable((s * s, d * c)) for _ in range(1 if gates is None else len(gates))]
     f = []
     for x in X:

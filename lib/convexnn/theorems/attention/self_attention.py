@@ -43,7 +43,7 @@ class SelfAttention(Head):
         if masks is None:
             M = product(_gram(X), blocks[0]).reshape(n, d, -1)
             return X @ M
-        f = 0
+        f = X.new_zeros(n, s, Z.shape[2] // d)
         for g in range(len(Z)):
             M = product(_masked_gram(X, masks[:, g]), blocks[g]).reshape(n * s, d, -1)
             f = f + (X.reshape(n * s, 1, d) @ M).reshape(n, s, -1)
@@ -60,16 +60,16 @@ class SelfAttention(Head):
         return Q.permute(0, 1, 3, 2, 4).reshape(len(pulls), d * d, -1)
 
     def network(self, X: Tensor, left: Tensor, right: Tensor, activation: Activation, gates: Tensor | None) -> Tensor:
-        n, s, d = X.shape
+        _n, _s, d = X.shape
         W1 = left.reshape(*left.shape[:2], d, d).transpose(2, 3)
         W2 = right.reshape(*right.shape[:2], d, -1)
-        scores = X[:, None, None] @ W1 @ X.transpose(1, 2)[:, None, None]  # (n, G, m, s, s)
+        scores = torch.einsum("nqa,gmak->ngmqk", X, W1) @ X.transpose(1, 2)[:, None, None]
         if activation == "softmax":
             weights = torch.softmax(scores, -1)
         else:
             mask = None if gates is None else self.masks(X, gates)[:, :, None]
             weights = activate(scores, activation, mask)
-        return (weights @ (X[:, None, None] @ W2)).sum((1, 2))
+        return (weights @ torch.einsum("nta,gmab->ngmtb", X, W2)).sum((1, 2))
 
 
 def _gram(X: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ def top_pair(X: Tensor, V: Tensor, mask: Tensor | None = None) -> tuple[float, T
 
     X (n, s, d), V (n, s, c), mask (n, s, s) or None. Raises ValueError where the Gram matrices would be too large.
     """
-    n, s, d = X.shape
+    n, s, _d = X.shape
     if n * s * s > 6000:
         raise ValueError(f"n s^2 is {n * s * s}; the exact dual norm factors a matrix of that side, at most 6000")
     weight = (torch.ones(n, s, s).to(X) if mask is None else mask).reshape(-1)  # (i, q, t)
