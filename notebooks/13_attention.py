@@ -80,11 +80,12 @@ for head in theorem.HEADS:
         residual = data.y.reshape(data.n, -1) - heads.network.predict(data.X)
         pull = dual_norm(heads.network, data.X, residual)[0]
         result.measure(claims["dual_norm"], pull / beta - 1, note, [seed])
-        table.append((head, activation, *solution.Z.shape, solution.value, solution.lower, heads.network.width))
+        rank = int(np.linalg.matrix_rank(heads.network.lift(), tol=1e-5).sum())
+        table.append((head, activation, *solution.Z.shape, solution.value, solution.lower, rank))
         result.save(rtol=1e-5, **{f"value_{head}_{activation}": solution.value})
         if activation == "linear":
             result.save(rtol=None, **{f"lifted_{head}": solution.Z[0]})
-columns = ("head", "activation", "groups", "p", "q", "optimum", "certified bound", "heads after training")
+columns = ("head", "activation", "groups", "p", "q", "optimum", "certified bound", "rank after training")
 result.table("programs", columns, table, "Five architectures, two activations: one convex program each.")
 result.figure("blocks", figures.draw_blocks, "The lifted optimum of each linear head (block Fourier: its first block).")
 
