@@ -36,7 +36,7 @@ PYTEST = $(PY) -m pytest -n 2 --dist loadfile
 AT_ONCE = $(if $(JOBS),--jobs $(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test notebooks bench lab run why report list clean distclean lock \
+.PHONY: help env reproduce test notebooks bench site lab run why report list clean distclean lock \
   _needs_nb _style _types _tests _references
 
 help: ## this list
@@ -45,8 +45,8 @@ help: ## this list
 env: ## make or complete the environment (nothing to do: a tenth of a second)
 	@$(PYTHON) tools/bootstrap.py
 
-reproduce: env ## every notebook, then ledger and index; SIZE=quick (minutes) or full (the paper's), JOBS=n at once
-	@$(PY) -m convexnn run --size $(SIZE) $(AT_ONCE)
+reproduce: env ## every notebook, then ledger, index and site; SIZE=quick (minutes) or full (the paper's), JOBS=n at once
+	@$(PY) -m convexnn run --size $(SIZE) $(AT_ONCE); ended=$$?; $(PY) -m convexnn site --size $(SIZE) --if-possible; exit $$ended
 
 test: env ## style, types, tests, then the committed notebooks against their stored outputs
 	@$(MAKE) --no-print-directory --keep-going _style _types _tests _references
@@ -57,6 +57,9 @@ notebooks: env ## write the committed .ipynb references from notebooks/*.py, wit
 
 bench: env ## goals against stored measurements; TABLE=gated, cone, first-order, network or certificates measures one
 	@$(PY) -m benchmarks $(or $(TABLE),goals) $(ARGS)
+
+site: env ## the notebooks, the ledger, benchmarks and the library as a book: site/index.html, opens from disk
+	@$(PY) -m convexnn site --size $(SIZE)
 
 lab: env ## JupyterLab on notebooks/, each .py paired with its .ipynb
 	@$(PY) -m jupyterlab --JupytextConfiguration.formats=ipynb,py:percent notebooks

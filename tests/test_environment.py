@@ -172,7 +172,7 @@ def test_missing_and_outdated_packages_are_named():
 
 # The Makefile
 
-PUBLIC = ["help", "env", "reproduce", "test", "notebooks", "bench", "lab", "run"]
+PUBLIC = ["help", "env", "reproduce", "test", "notebooks", "bench", "site", "lab", "run"]
 PUBLIC += ["why", "report", "list", "clean", "distclean", "lock"]
 
 
@@ -207,8 +207,10 @@ def test_make_runs_in_the_venv_unless_our_conda_environment_is_active():
 
 
 def test_make_reproduce_passes_the_size_and_the_number_of_jobs():
-    assert make("-n", "reproduce").stdout.rstrip().endswith("-m convexnn run --size quick")
-    assert make("-n", "reproduce", "SIZE=full", "JOBS=3").stdout.rstrip().endswith("run --size full --jobs 3")
+    assert "-m convexnn run --size quick ; ended=" in make("-n", "reproduce").stdout
+    full = make("-n", "reproduce", "SIZE=full", "JOBS=3").stdout
+    assert "run --size full --jobs 3; ended=" in full
+    assert "-m convexnn site --size full --if-possible; exit $ended" in full  # a failed notebook does not cost the site
 
 
 @pytest.mark.parametrize("target", ["run", "why"])
@@ -229,7 +231,7 @@ def test_every_command_the_makefile_gives_to_the_library_exists():
     from convexnn.__main__ import commands
 
     used = set(re.findall(r"-m convexnn (\w+)", MAKEFILE))
-    assert used == {"run", "why", "report", "list", "reference"}
+    assert used == {"run", "why", "report", "list", "reference", "site"}
     assert used <= set(commands.commands)
 
 

@@ -34,7 +34,7 @@ from facts import (
     venv_python,
 )
 
-EXTRAS = "notebooks,test,lint"
+EXTRAS = "notebooks,test,lint,site"
 
 # 1 the plan
 

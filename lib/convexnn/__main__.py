@@ -87,9 +87,13 @@ def report(size: str) -> None:
 
 @commands.command()
 @SIZE
-def site(size: str) -> None:
+@click.option("--if-possible", is_flag=True, help="Say in a line what is missing, and end well.")
+def site(size: str, if_possible: bool) -> None:
     """Make the site (notebooks, ledger, benchmarks, library) from the results there are; it opens from disk."""
     project = Project.find()
+    if if_possible and sites.missing():
+        click.echo(f"no site: it needs {', '.join(sites.missing())}; pip install -e '.[site]'")
+        return
     click.echo(project.relative(sites.build(project, size)))
 
 

@@ -17,11 +17,13 @@ from pathlib import Path
 
 from convexnn.pipeline import ledger as ledgers
 from convexnn.pipeline.notebooks import discover
-from convexnn.pipeline.project import Project, ProjectError, read_json
+from convexnn.pipeline.project import Project, ProjectError, digest, digest_of, read_json
 from convexnn.pipeline.slots import Slot
 
 #: What the site extra of pyproject.toml installs, by module.
 NEEDED = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx-mathjax-offline")
+#: In the finished site: the digest of what it was made of.
+STAMP = ".made-of"
 
 
 def missing() -> list[str]:
@@ -38,6 +40,10 @@ def build(project: Project, size: str = "quick") -> Path:
         raise ProjectError(f"the site needs {', '.join(missing())}: pip install -e '.[site]', or `make env`")
     source, target = project.root / "build" / "site", project.root / "site"
     gather(project, size, source)
+    stamp = digest_of([_stamp(source), project.library_hashes()])
+    if (target / STAMP).is_file() and (target / STAMP).read_text(encoding="utf-8") == stamp:
+        return target / "index.html"
+    (target / STAMP).unlink(missing_ok=True)
     call = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d"]
     done = subprocess.run(
         [*call, str(project.root / "build" / "doctrees"), str(source), str(target)], capture_output=True, text=True
@@ -45,7 +51,13 @@ def build(project: Project, size: str = "quick") -> Path:
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "WARNING" in line or "ERROR" in line or "rror" in line]
         raise ProjectError("the site does not build: " + "; ".join((lines or done.stderr.splitlines()[-3:])[:5]))
+    (target / STAMP).write_text(stamp, encoding="utf-8")
     return target / "index.html"
+
+
+def _stamp(source: Path) -> dict[str, str]:
+    """What the pages hold: a site that was made of the same is not made again."""
+    return {path.relative_to(source).as_posix(): digest(path) for path in sorted(source.rglob("*")) if path.is_file()}
 
 
 def gather(project: Project, size: str, source: Path) -> None:
