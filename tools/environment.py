@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # PyPI's name -> conda-forge's name, where they differ. matplotlib-base leaves Qt out.
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 
-# Extras that conda does not carry: the peers of the benchmarks are installed by hand (benchmarks/README.md), and without
+# Extras that conda does not carry: the benchmarks' peers are installed by hand (benchmarks/README.md), and without
 # the site's packages `make reproduce` says in a line what they are and goes on.
 PIP_ONLY = {"bench", "site"}
 
