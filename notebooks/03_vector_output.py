@@ -395,7 +395,7 @@ result.save(rtol=1e-6, white_optimum=form.value)
 result.save(rtol=None, white_steps=white_runs.iterations, white_curves=white_runs.curves)
 weights = form.network.U.detach().numpy()
 order = np.argsort(form.network.A.detach().numpy()[:, 0].argmax(1))
-result.save(rtol=None, prototypes=weights[order].reshape(-1, 28, 28))
+result.save(rtol=1e-3, prototypes=weights[order].reshape(-1, 28, 28))
 result.figure("prototypes", figures.draw_prototypes(10), "The ten optimal neurons on whitened images: one a digit.")
 
 # %%

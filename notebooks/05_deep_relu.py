@@ -125,7 +125,7 @@ print("closed forms certified:", all(row[4] <= 1e-9 for row in table), "- classe
 # ## 2 Recover a network and try to break it; the other weight decay beside it
 #
 # Under *power* decay no run may end below the certified bound. Under *squared* decay the price is concave, the scale of
-# a class is the larger root of $s-\|y_k\|+\beta s^{2/L-1}=0$ and jumps from zero at a threshold $\tau_L>\beta$; for the
+# a class is the larger root of $s-\|y_k\|+\beta s^{2/L-1}=0$ and jumps from zero at a threshold $\tau_L$, not at $\beta$; for the
 # squared loss and for one output that formula is proved optimal among branches (Schatten quasi-norms are subadditive,
 # then von Neumann), for several logits it is measured here. The printed soft threshold solves the power and the fixed
 # problem; scored under squared decay it is *not* optimal.
@@ -522,6 +522,7 @@ for name, (theory, sgd) in finals.items():
 # * `beta`: in the table of section 2 the three problems part as it grows; near $\|y_k\|$ classes die one by one.
 # * `collapse_beta`: above $\sqrt{n_k}$ nothing is left to collapse, and the metrics are not defined.
 # * The targets of section 1: give two columns of `Y` an overlap, and the closed form refuses them.
-# * `deep_relu.network(..., hidden=1)` or fewer branches than classes: training stays above the certified value.
+# * `deep_relu.network(...)` with fewer branches than classes: training stays above the certified value. One hidden neuron a
+#   branch (`hidden=1`) is enough.
 # * Section 6: more vertices, more layers; `real_beta=0.1` on real images.
 # * `size="full"`: ten classes, more seeds, nine images of each class and long SGD runs.

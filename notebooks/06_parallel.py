@@ -577,7 +577,7 @@ for name, (parallel, standard) in real_runs.items():
 # %% [markdown]
 # ## 10 Change this
 #
-# * `beta`: large enough, and all singular values but one vanish; the gap of section 3 closes with them.
+# * `beta`: larger, and fewer singular values are left; see which of the gaps of section 3 close and which do not.
 # * `spectra`: make one singular value tiny; the gap shrinks like $\sigma^{2/L}$, slowly for deep networks.
 # * In section 4, `width=1` for the standard network with $q<0$: one neuron cannot carry two signs.
 # * `power=2` in `best_of` for parallel networks, or `power=3` with `standard=True`: the two pairs in between.

@@ -180,3 +180,13 @@ def test_the_relaxation_of_an_acute_triangle_is_exact_with_a_free_bias_and_only_
     assert free.exact
     assert not bound.exact
     assert free.value == pytest.approx(cutting_plane(data, bias="unregularised").value, abs=2e-6)
+
+
+@pytest.mark.parametrize("loss", ["logistic", "squared_hinge", "hinge"])
+@pytest.mark.parametrize("n", [1, 3])
+def test_one_class_and_a_free_offset_cost_nothing_and_no_bound_says_otherwise(loss, n):
+    """The offset alone fits; what is left of the dual vector is rounding, and must not be scaled into a bound."""
+    X = np.arange(1.0, n + 1)[:, None]
+    found = cutting_plane(Data(X, np.ones(n), 0.1), loss=loss, bias="unregularised")
+    assert found.lower <= found.value + 1e-12
+    assert found.converged and found.value <= 1e-6

@@ -18,6 +18,7 @@ from convexnn.theorems.deep_relu.branch_scale import LogisticClass, SoftmaxClass
 from convexnn.theorems.deep_relu.class_rows import NonNegativeRows, classes_of
 from convexnn.theorems.deep_relu.forms import rank_defects, rank_one, standard_bound, standard_network, whitened
 from convexnn.theorems.deep_relu.networks import Branches, aligned, linear_price, seeded_standard
+from convexnn.theorems.deep_relu.normalised_network import normalised_form
 from convexnn.theorems.deep_relu.row_whitening import undersampled, whitening
 from convexnn.theorems.deep_relu.spline import kink_prices, recover_spline, spline_program, tent_network
 from convexnn.theorems.shared.closed_forms import one_hot as shallow_one_hot
@@ -485,3 +486,21 @@ def test_a_collapsed_network_classifies_like_minimum_norm_least_squares():
     least_squares = X_test @ np.linalg.pinv(X) @ Y
     clear = least_squares.max(1) > 0
     assert (net.predict(X_test).argmax(1) == least_squares.argmax(1))[clear].all()
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-3, 1.0, 1e6])
+def test_the_class_of_the_targets_does_not_depend_on_their_unit(scale):
+    rng = np.random.default_rng(0)
+    overlapping, signed = scale * np.abs(rng.standard_normal((4, 2))), scale * rng.standard_normal((4, 2))
+    for Y in (overlapping, signed):
+        with pytest.raises(ValueError, match=r"orthogonal columns|negative entry"):
+            deep_relu.program(Data(np.eye(4), Y, 0.1 * scale))
+    one_hot = scale * np.eye(2)[[0, 0, 1, 1]]
+    assert deep_relu.program(Data(np.eye(4), one_hot, 0.1 * scale)).groups == 2
+
+
+def test_forms_refuse_what_leaves_nothing_to_normalise_or_to_bend():
+    with pytest.raises(ValueError, match="one row"):
+        normalised_form(Data(np.array([[1.0, 2.0, 3.0]]), np.array([[1.0, 0.0]]), 0.1))
+    with pytest.raises(ValueError, match="two different points"):
+        spline_program(Data(np.ones((3, 1)), np.array([1.0, 2.0, 3.0]), 0.1))

@@ -297,3 +297,13 @@ def test_a_study_certifies_the_theorem_in_one_call():
     verdict = study.run(parallel, orthonormal(2), seeds=range(2))
     assert verdict.status == "certified", verdict.text
     assert "network scope" in verdict.text
+
+
+def test_several_outputs_on_whitened_rows_are_refused_where_a_branch_serves_them_together():
+    """One-hot rows and cross entropy: a branch of each class beats the split program, which would be no lower bound."""
+    data = Data(np.eye(4), np.eye(2)[[0, 0, 1, 1]], 0.1)
+    with pytest.raises(ValueError, match=r"one branch then serves several outputs.*deep_relu\.program"):
+        parallel.program(data, activation="relu", loss="cross_entropy")
+    tiny = Data(np.eye(4), 1e-6 * np.abs(np.random.default_rng(0).standard_normal((4, 2))), 1e-7)
+    with pytest.raises(ValueError, match="not non-negative and orthogonal"):
+        parallel.program(tiny, activation="relu")

@@ -535,3 +535,20 @@ def test_bad_data_are_refused_by_name():
         vector_output.reference(vector_output.sample("tiny"), loss="hinge")
     with pytest.raises(ValueError, match="not a convexnn Network"):
         vector_output.objective(torch.nn.Linear(2, 2), vector_output.sample("tiny"))
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_the_copositive_value_does_not_depend_on_the_units(scale):
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((5, 2)), rng.standard_normal((5, 2))
+    unit, scaled = copositive(Data(X, Y, 0.1)), copositive(Data(scale * X, Y, 0.1 * scale))
+    close(scaled.value, unit.value, VALUE["CLARABEL"])
+    tall = copositive(Data(X, scale * Y, 0.1 * scale))
+    close(tall.value / scale**2, unit.value, VALUE["CLARABEL"])
+    data = Data(scale * X, Y, 0.1 * scale)
+    close(copositive_value(data, scaled.U, scaled.D), unit.value, 1e-5)  # the value of the matrices, not the solver's
+
+
+def test_zero_data_are_refused_with_the_answer():
+    with pytest.raises(ValueError, match="the zero network is optimal"):
+        vector_output.program(Data(np.zeros((5, 2)), np.ones((5, 2)), 0.1))

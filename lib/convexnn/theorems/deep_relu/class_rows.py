@@ -93,8 +93,8 @@ def columns_of(y: Array) -> Array:
     Y = np.asarray(y, dtype=float).reshape(len(y), -1)
     if Y.shape[1] == 1:
         return np.hstack([np.maximum(Y, 0), np.maximum(-Y, 0)])
-    scale = max(1.0, float(np.square(Y).sum(0).max()))
-    if Y.min() < -CLASS_TOL * scale:
+    scale = float(np.square(Y).sum(0).max())
+    if Y.min() < -CLASS_TOL * np.sqrt(scale):
         raise ValueError(
             f"y has a negative entry ({Y.min():.2g}); with several outputs the closed form needs non-negative columns, "
             "e.g. one-hot labels; for one output any signs are allowed"

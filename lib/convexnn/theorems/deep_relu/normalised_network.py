@@ -35,6 +35,8 @@ def normalised_form(data: Data, loss: str = "squared", balance: bool = True) -> 
     balance=False spends all of each scale on the outputs (g^2 + a^2 = 1): the same function at a larger penalty.
     Raises ValueError where the features cannot produce the centred label columns.
     """
+    if data.n < 2:
+        raise ValueError("X has one row; batch normalisation of one sample is 0 / 0, pass at least two")
     classes = classes_of(data, loss)
     scales = np.array([one.best(data.beta) for one in classes.losses])
     value = sum(one.cost(s, data.beta) for one, s in zip(classes.losses, scales))

@@ -52,6 +52,8 @@ def spline_program(
     Raises ValueError where X is not c a' with c >= 0 (the spline then is not optimal), and for "squared", L >= 3.
     """
     points, a = nonnegative_line(data.X)
+    if np.ptp(points) == 0:
+        raise ValueError("all rows of X are equal, so every network is a constant on them; pass two different points")
     K, kinks, sides = dictionary(points)
     Y = tensor(data.y).reshape(data.n, -1)
     return Program(

@@ -14,8 +14,8 @@ equals a convex program once there are enough branches, because a branch of scal
 
 The *other* problem is called weight decay too: a standard network with squared decay. Its value has (beta L/2) s^{2/L}
 in place of (beta L/2) s, is not convex for L >= 3, and lies above its own dual as soon as the solution has rank two.
-Neither value bounds the other. Files: `_branches` (networks), `_interpolation` (gaps, staircase), `_bidual` (duals of
-standard networks), `_strengths` (closed forms), `_three_layer` (general data), `_shared_layers`.
+Neither value bounds the other. Files: `branches` (networks), `interpolation` (gaps, staircase), `bidual` (duals of
+standard networks), `strengths` (closed forms), `three_layer` (general data), `shared_layers`.
 Tests: tests/theorems/test_parallel.py.
 """
 
@@ -144,7 +144,8 @@ def program(data: Data, depth: int = 3, activation: str = "linear", loss: str | 
 
     linear      Z = W (1, d, c), nuclear norm, any data
     relu        whitened rows: Z = (u, v) with one pattern; rank one: Z = (p, q) on two rays
-    Raises ValueError for a depth below 2, an unknown option, or ReLU on data of no finite class.
+    Raises ValueError for a depth below 2, an unknown option, ReLU on data of no finite class, or several outputs on
+    whitened rows for which the finite gauge is not that of the networks.
     """
     conditions = assumptions(data)
     check_choice("activation", activation, ACTIVATIONS)
@@ -153,7 +154,7 @@ def program(data: Data, depth: int = 3, activation: str = "linear", loss: str | 
     kind = "linear" if activation == "linear" else branch_class(data.X)
     told = (*conditions, *(() if kind == "linear" else (f"X is {kind}",)))
     if kind == "whitened":
-        check_separable(data.y.reshape(data.n, -1))
+        check_separable(data.y.reshape(data.n, -1), chosen.name)
         one = one_pattern_program(data, chosen)
         model = Model(depth, activation, kind, data.X, one.model.basis)
         return replace(one, beta=b, scope="network", name="parallel", assumptions=told, model=model)

@@ -48,13 +48,22 @@ def ray_matrices(X: Array) -> Tensor:
     return tensor(rays(X)[1])[:, :, None]
 
 
-def check_separable(Y: Array) -> None:
-    """Raise ValueError unless Y has one column, or non-negative orthogonal columns: else the gauge is copositive."""
+def check_separable(Y: Array, loss: str = "squared") -> None:
+    """Raise ValueError unless Y has one column, or non-negative orthogonal columns and the squared loss.
+
+    Else a branch that feeds several outputs is cheaper than one for each (its output weights cost |w|, not |w|_1), and
+    the gauge is copositive. With the squared loss and such columns no branch wants two outputs.
+    """
     if Y.shape[1] == 1:
         return
+    if loss != "squared":
+        raise ValueError(
+            f"loss is {loss!r} with {Y.shape[1]} outputs; on whitened rows one branch then serves several outputs, and "
+            "this program is not finite: take deep_relu.program for cross entropy, or loss='squared'"
+        )
     products = Y.T @ Y
     off = float(np.abs(products - np.diag(np.diag(products))).max())
-    if (Y < 0).any() or off > CLASS_TOL * max(1.0, float(products.max())):
+    if (Y < 0).any() or off > CLASS_TOL * float(products.max()):
         raise ValueError(
             f"y has {Y.shape[1]} columns that are not non-negative and orthogonal; on whitened rows the theorem is "
             "finite for one output or for such columns, e.g. one-hot labels np.eye(c)[labels]"

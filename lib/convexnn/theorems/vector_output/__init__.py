@@ -157,6 +157,8 @@ def program(
     conditions = assumptions(data)
     check_choice("activation", activation, ACTIVATIONS)
     patches = patches_of(data.X, pooling)
+    if not data.X.any():
+        raise ValueError("X is zero, so every network without bias predicts 0 and the zero network is optimal")
     D, found, complete = select_patterns(patches.rows, patterns, "none", seed, limit)
     gates = gates_of(patches.rows, D) if found is None else found
     groups = gated_groups(D, gates) if activation == "gated" else relu_groups(patches, D, gates, directions)

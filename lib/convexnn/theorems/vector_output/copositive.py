@@ -55,13 +55,21 @@ def copositive(data: Data, coned: bool = True, patterns: BoolArray | None = None
     if data.X.ndim != 2:
         raise ValueError(f"X has shape {data.X.shape}; the copositive program is written for matrices (n, d)")
     D = enumerate_patterns(data.X) if patterns is None else patterns
-    problem = copositive_reference(data, D, coned)
+    scale = [_power_of_ten(A) for A in (data.X, data.y)]  # the solver's tolerances are absolute
+    unit = Data(data.X / scale[0], data.y / scale[1], data.beta / (scale[0] * scale[1]))
+    problem = copositive_reference(unit, D, coned)
     value = problem.solve(solver=cp.CLARABEL)
     if problem.status != "optimal":
         raise ValueError(f"the semidefinite solver ended with {problem.status!r}; rescale the data or raise beta")
     W = np.array([variable.value for variable in sorted(problem.variables(), key=lambda variable: variable.id)])
-    U = W / (2 * data.beta)
-    return Copositive(float(value), 0.5 * (U + U.transpose(0, 2, 1)), D, coned and is_exact(data.X))
+    U, value = W / (2 * unit.beta * scale[0] ** 2), float(value) * scale[1] ** 2
+    return Copositive(value, 0.5 * (U + U.transpose(0, 2, 1)), D, coned and is_exact(data.X))
+
+
+def _power_of_ten(A: Array) -> float:
+    """The power of ten next to the root mean square of the entries; 1 for zero."""
+    size = float(np.sqrt(np.square(A).mean()))
+    return float(10.0 ** np.round(np.log10(size))) if size > 0 else 1.0
 
 
 def is_exact(X: Array) -> bool:

@@ -104,10 +104,16 @@ def train_stages(
     return Progressive(tuple(stages), latents, chain.fresh)
 
 
+def _oriented(A: Array) -> tuple[Array, Array]:
+    """Singular values and right vectors (rows), each with its largest entry positive: a sign is a different image."""
+    s, V = np.linalg.svd(A, full_matrices=False)[1:]
+    return s, V * np.sign(V[np.arange(len(V)), np.abs(V).argmax(1)])[:, None]
+
+
 def fit_stage(X: Array, H: Array, k: int, guard: str, number: int) -> tuple[Array, int, int, float, Array]:
     """W, components used, rank of H, beta, and T with T'T the second moment that the stage is to have."""
-    D, Vh = np.linalg.svd(H, full_matrices=False)[1:]
-    s, Vx = np.linalg.svd(X, full_matrices=False)[1:]
+    D, Vh = _oriented(H)
+    s, Vx = _oriented(X)
     rank, most = int((RCOND * D[0] < D).sum()), int((s > RCOND * s[0]).sum())
     used = min(k, most - (most == len(s)))
     if guard != "off" and used > rank:
