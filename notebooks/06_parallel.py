@@ -48,11 +48,11 @@ from convexnn.plotting import parallel as figures
 from convexnn.theorems import parallel as theorem
 from convexnn.theorems import two_layer
 from convexnn.theorems.parallel.bidual import standard_dual
-from convexnn.theorems.parallel.branches import trunked
 from convexnn.theorems.parallel.interpolation import cheapest_factors, interpolation, partial_duals
 from convexnn.theorems.parallel.shared_layers import incidence, separate_network, shared_network
 from convexnn.theorems.parallel.strengths import strengths
 from convexnn.theorems.parallel.three_layer import solve_three_layer
+from convexnn.theorems.shared.branches import trunked
 
 limit_threads()
 claims = {claim.id.split(".")[1]: claim for claim in theorem.claims}

@@ -19,6 +19,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from convexnn.layered import LayeredOperator
 from convexnn.numerics import CONE_TOL, EPS, SAFETY_ULPS, check_finite, relative_gap, tensor, to_numpy
 from convexnn.program import Program
 from convexnn.types import Array, Certificate, Point, Solution
@@ -132,9 +133,10 @@ def _row_size(program: Program) -> Tensor:
     if gram is not None:
         return gram.trace().sqrt()
     squares = torch.zeros(program.groups, dtype=torch.float64)
-    for j in range(program.operator.domain[1]):
+    d, c = program.operator.domain[1:]
+    for entry in range(d * c if isinstance(program.operator, LayeredOperator) else d):  # elsewhere columns are alike
         unit = program.zeros()
-        unit[:, j, 0] = 1.0
+        unit[:, entry % d, entry // d] = 1.0
         squares += program.cone.rows(unit).square().sum((1, 2))
     return squares.sqrt()
 

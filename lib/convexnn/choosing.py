@@ -7,6 +7,7 @@ import os
 import torch
 
 from convexnn.gauges import Frobenius, GroupL2
+from convexnn.layered import LayeredCone, LayeredOperator
 from convexnn.numerics import check_choice
 from convexnn.operators import GatedOperator
 from convexnn.program import Program
@@ -58,6 +59,9 @@ def interior_cost(program: Program, coned: bool) -> tuple[float, float]:
     Frobenius groups (a capacitance of P columns over n c rows, or one matrix of n c rows where that is smaller).
     """
     (G, d, c), n = _three(program.operator.domain), program.Y.shape[0]
+    if isinstance(program.operator, LayeredOperator):  # c neurons a group: blocks of d c rows
+        flops = n**3 / 3 + n * n * d * c * G / 2 + G * (n * (d * c) ** 2 + (d * c) ** 3)
+        return CONE_STEPS * flops, 8.0 * (1.5 * n * n + G * (3 * n * d * c + 12.0 * n * (c + 1) + 3 * (d * c) ** 2))
     if coned:
         steps, flops = CONE_STEPS, n**3 / 3 + n * n * d * G / 2 + G * (2 * n * d * d + 3 * d**3)
         groups = 12.0 * n * G + 3 * G * d * d
@@ -105,6 +109,9 @@ def has_rows(program: Program) -> bool:
 
 def _interior_obstacle(program: Program, coned: bool) -> str:
     """Why the interior point cannot take this program, or nothing."""
+    if isinstance(program.operator, LayeredOperator):
+        fits = isinstance(program.cone, LayeredCone) and isinstance(program.gauge, GroupL2 | Frobenius)
+        return "" if fits and program.loss.name != "cross_entropy" else "the cone, gauge or loss has no barrier here"
     if not isinstance(program.operator, GatedOperator):
         return "the operator is not gated"
     if not isinstance(program.gauge, GroupL2 if coned else GroupL2 | Frobenius):

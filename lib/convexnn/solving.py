@@ -13,6 +13,7 @@ import torch
 
 from convexnn.certifying import certify, feasible
 from convexnn.choosing import FLOAT32_TOL, choose, fits_float32, has_rows
+from convexnn.layered import LayeredOperator
 from convexnn.numerics import (
     ACTIVE_TOL,
     Array,
@@ -28,6 +29,7 @@ from convexnn.solvers.contract import Callback, Options, Solver, graceful_interr
 from convexnn.solvers.fista import fista
 from convexnn.solvers.interior_cone import interior_cone
 from convexnn.solvers.interior_gated import interior_gated
+from convexnn.solvers.interior_layered import interior_layered
 from convexnn.solvers.interior_softmax import interior_softmax
 from convexnn.types import Certificate, Point, Solution, SolveStatus, Step
 
@@ -121,6 +123,8 @@ def _solver(name: str, program: Program) -> Solver:
     interior = interior_cone if name == "interior" and has_rows(program) else interior_gated
     if program.loss.name == "cross_entropy":
         interior = interior_softmax
+    elif isinstance(program.operator, LayeredOperator):
+        interior = interior_layered
     table: dict[str, Solver] = {"interior": interior, "fista": fista, "admm": admm}
     return table[name]
 

@@ -12,8 +12,8 @@ from convexnn.data import whiten_rows
 from convexnn.losses import get_loss
 from convexnn.theorems import parallel
 from convexnn.theorems.parallel.branch_features import branch_class
-from convexnn.theorems.parallel.branches import Branches, balanced_branch, stack, trunked
 from convexnn.theorems.parallel.strengths import strengths
+from convexnn.theorems.shared.branches import Branches, balanced_branch, stack, trunked
 
 LABELS = np.eye(3)[[0, 0, 0, 0, 1, 1, 1, 2]]
 RAY = np.outer([1.0, 0.5, 2.0, -1.0, -0.7, -1.5], 1.3 * np.array([1.0, 2.0, 2.0]) / 3)

@@ -36,9 +36,9 @@ from convexnn.numerics import Array, check_choice, tensor
 from convexnn.operators import MatrixOperator
 from convexnn.program import Program
 from convexnn.theorems.parallel.branch_features import branch_class, check_separable, ray_matrices, rays
-from convexnn.theorems.parallel.branches import ACTIVATIONS, Branches, balanced_branch, stack
 from convexnn.theorems.parallel.claim_list import claims as claims
 from convexnn.theorems.parallel.claim_list import source as source
+from convexnn.theorems.shared.branches import ACTIVATIONS, Branches, balanced_branch, stack
 from convexnn.theorems.shared.schatten import check_depth
 from convexnn.theorems.shared.spike_free import one_pattern_program
 from convexnn.types import Data, Solution

@@ -26,7 +26,7 @@ import numpy as np
 
 from convexnn.losses import get_loss
 from convexnn.numerics import Array, check_choice
-from convexnn.theorems.parallel.branches import Branches, balanced_branch, stack
+from convexnn.theorems.shared.branches import Branches, balanced_branch, stack
 
 #: Points, and the blocks on them; the triples are {0, 1, 4} and {0, 2, 7} shifted modulo 13.
 DESIGNS: dict[str, tuple[int, list[tuple[int, ...]]]] = {

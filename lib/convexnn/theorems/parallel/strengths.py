@@ -26,7 +26,7 @@ import numpy as np
 from convexnn.numerics import Array, check_choice
 from convexnn.theorems.parallel.bidual import DualBound, standard_dual
 from convexnn.theorems.parallel.branch_features import CLASS_TOL, branch_class, check_separable, rays
-from convexnn.theorems.parallel.branches import ACTIVATIONS
+from convexnn.theorems.shared.branches import ACTIVATIONS
 from convexnn.theorems.shared.closed_forms import huber
 from convexnn.theorems.shared.schatten import envelope
 from convexnn.types import Data

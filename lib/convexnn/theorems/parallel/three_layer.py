@@ -27,7 +27,7 @@ from scipy.optimize import linprog, nnls
 from convexnn.losses import get_loss
 from convexnn.numerics import Array
 from convexnn.patterns import enumerate_patterns
-from convexnn.theorems.parallel.branches import Branches
+from convexnn.theorems.shared.branches import Branches
 from convexnn.types import Data
 
 #: More groups than this are refused: the conic solver would take minutes.
