@@ -1,0 +1,230 @@
+"""Path regularisation makes parallel three-layer ReLU networks convex, with one norm for a whole branch.
+
+    min over branches   loss( sum_k ((X W_k)_+ w_k)_+ a_k ) + beta sum_k R_k
+    R_k = |a_k| ( sum_j |w_{k,j}|^2 |W_{k,j}|^2 )^{1/2}
+    =  min over V       loss( sum_{g,e} e D2_g sum_j D1_{g,j} X v_{g,e,j} ) + beta sum_{g,e} |V_{g,e}|_F
+       s.t.             s_j (2 D1_{g,j} - I) X v_{g,e,j} >= 0,      (2 D2_g - I) sum_j D1_{g,j} X v_{g,e,j} >= 0
+
+A group g is a tuple of m neurons, each with its own pattern and the sign s_j of its second-layer weight, and a pattern
+D2_g of the second layer; repeated neurons are kept. The finite dual has the pull of every group in a Frobenius ball:
+
+    | [ e X' D1_j D2 v + s_j X' (2 D1_j - I) alpha_j + X' D1_j (2 D2 - I) alpha ]_j |_F <= beta,    alpha >= 0
+
+norm="neurons" takes sum_j |v_j| in place of |V|_F: first layers in a Frobenius ball (Global Optimality Beyond Two
+Layers). The printed theorem is for these groups; the index set, with signs and a pattern for each neuron, is ours.
+Tests: tests/theorems/test_path_regularized.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from convexnn.gated_tuples import NeuronL2, TupleCone, TupleOperator, Tuples
+from convexnn.gauges import Frobenius
+from convexnn.losses import Loss, get_loss
+from convexnn.networks import Network
+from convexnn.numerics import Array, check_choice, tensor
+from convexnn.program import Program
+from convexnn.theorems.path_regularized.claim_list import claims as claims
+from convexnn.theorems.path_regularized.claim_list import source as source
+from convexnn.theorems.path_regularized.groups import all_groups, sample_groups
+from convexnn.theorems.path_regularized.path_network import PathBranches
+from convexnn.types import Data, Solution
+
+# ---- 1 the statement ------------------------------------------------------------------------------------------------
+
+sizes = ("tiny", "quick", "full")
+Norm = Literal["path", "neurons"]
+#: Branches with a block norm below this share of the largest are dropped.
+FAINT = 1e-9
+
+
+def assumptions(data: Data) -> tuple[str, ...]:
+    """The theorem's conditions in words; raises ValueError where the data break one."""
+    if not isinstance(data, Data):
+        raise ValueError(f"data is a {type(data).__name__}; pass Data(X, y, beta)")
+    if data.X.ndim != 2 or data.y.size != data.n:
+        raise ValueError(f"X has shape {data.X.shape}, y {data.y.shape}; the theorem takes X (n, d) and one output")
+    return ("beta > 0", "three layers, branches with one second-layer neuron", "at least n + 1 branches of m neurons")
+
+
+def sample(size: str = "tiny", seed: int = 0) -> Data:
+    """tiny: Gaussian X and y; quick and full: two arms of a spiral with a column of ones, targets -1 and +1."""
+    check_choice("size", size, sizes)
+    rng = np.random.default_rng(seed)
+    if size == "tiny":
+        return Data(rng.standard_normal((4, 2)), rng.standard_normal(4), 0.1, "tiny")
+    return spiral({"quick": 30, "full": 100}[size], rng)
+
+
+def spiral(points: int, rng: np.random.Generator, turns: float = 1.25, beta: float = 1e-3) -> Data:
+    """Two interleaved arms with `points` points each, radius up to 1, a little noise; X has a column of ones last."""
+    t = np.sqrt(np.linspace(0.05, 1.0, points))
+    arms, labels = [], []
+    for label in (1.0, -1.0):
+        angle = 2 * np.pi * turns * t + (0 if label > 0 else np.pi)
+        arms.append(np.column_stack([t * np.cos(angle), t * np.sin(angle)]) + 0.01 * rng.standard_normal((points, 2)))
+        labels.append(np.full(points, label))
+    X = np.concatenate(arms)
+    return Data(np.column_stack([X, np.ones(len(X))]), np.concatenate(labels), beta, "two-class spiral")
+
+
+# ---- 2 the reference: the paper's letters, in CVXPY -----------------------------------------------------------------
+
+
+def reference(
+    data: Data,
+    width: int = 2,
+    groups: Tuples | None = None,
+    loss: str = "squared",
+    norm: Norm = "path",
+    dual: bool = False,
+) -> Any:
+    """The finite program as a cvxpy.Problem, group by group; dual=True: its finite dual (squared loss, path norm).
+
+    loss "distance" is |f - y|_2, which is Lipschitz. Small data only.
+    """
+    import cvxpy as cp
+
+    X, y, beta = data.X, data.y.reshape(-1), data.beta
+    chosen = all_groups(X, width) if groups is None else groups
+    D1, s, D2 = (part.numpy() for part in (chosen.D1, chosen.s, chosen.D2))
+    f, cost, constraints, lam = 0, 0, [], cp.Variable(len(y))
+    for i in range(len(s)):
+        for sign in (1, -1):
+            if dual:
+                constraints += _dual_constraint(X, D1[i], s[i], D2[i], sign, lam, beta)
+                continue
+            V = cp.Variable((X.shape[1], len(s[i])))
+            pre = sum(np.diag(D1[i, j]) @ X @ V[:, j] for j in range(len(s[i])))
+            constraints += [s[i, j] * np.diag(2 * D1[i, j] - 1) @ X @ V[:, j] >= 0 for j in range(len(s[i]))]
+            constraints += [np.diag(2 * D2[i] - 1) @ pre >= 0]
+            f += sign * np.diag(D2[i]) @ pre
+            cost += cp.norm(V, "fro") if norm == "path" else cp.sum(cp.norm(V, 2, axis=0))
+    if dual:
+        return cp.Problem(cp.Maximize(-cp.sum_squares(lam - y) / 2 + y @ y / 2), constraints)
+    terms = {
+        "squared": lambda: cp.sum_squares(f - y) / 2,
+        "distance": lambda: cp.norm(f - y),
+        "logistic": lambda: cp.sum(cp.logistic(-cp.multiply(y, f))),
+    }
+    check_choice("loss", loss, tuple(terms))
+    return cp.Problem(cp.Minimize(terms[loss]() + beta * cost), constraints)
+
+
+def _dual_constraint(X: Array, D1: Array, s: Array, D2: Array, sign: int, lam: Any, beta: float) -> list[Any]:
+    import cvxpy as cp
+
+    alpha = cp.Variable(len(X), nonneg=True)
+    pulls = []
+    for j in range(len(s)):
+        own = cp.Variable(len(X), nonneg=True)
+        pull = sign * X.T @ np.diag(D1[j] * D2) @ lam + s[j] * X.T @ np.diag(2 * D1[j] - 1) @ own
+        pulls.append(pull + X.T @ np.diag(D1[j] * (2 * D2 - 1)) @ alpha)
+    return [cp.norm(cp.hstack(pulls)) <= beta]
+
+
+# ---- 3 the program --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Model:
+    """What recovery needs: the groups and the matrix that takes their first layers to the features of X."""
+
+    tuples: Tuples
+    width: int
+    norm: Norm
+    lift: Array | None = None
+
+    def network_options(self) -> dict[str, Any]:
+        """What a network to be trained against this program must share with it."""
+        return {"hidden": self.width}
+
+
+def program(
+    data: Data,
+    width: int = 2,
+    groups: Literal["all"] | int | Tuples = "all",
+    loss: str | Loss = "squared",
+    norm: Norm = "path",
+    seed: int = 0,
+) -> Program:
+    """The finite convex program; Z (2 G, m d, 1), the groups with e = +1, then with e = -1.
+
+    width   m, neurons of a branch
+    groups  "all" (tiny data), a number of random branches whose groups are taken, or Tuples
+    norm    "path" is the Frobenius norm of a group, "neurons" the sum of its columns' norms
+    """
+    conditions = assumptions(data)
+    check_choice("norm", norm, ("path", "neurons"))
+    if isinstance(groups, str):
+        check_choice("groups", groups, ("all",))
+        tuples = all_groups(data.X, width)
+    else:
+        tuples = groups if isinstance(groups, Tuples) else sample_groups(data.X, groups, width, seed)
+    return Program(
+        loss=get_loss(loss),
+        operator=TupleOperator(tuples),
+        gauge=Frobenius() if norm == "path" else NeuronL2(tuples.m),
+        cone=TupleCone(tuples),
+        beta=data.beta,
+        Y=tensor(data.y).reshape(-1, 1),
+        scope="network" if isinstance(groups, str) else "program",
+        name="path_regularized",
+        assumptions=conditions,
+        model=Model(tuples, tuples.m, norm),
+    )
+
+
+# ---- 4 the map back -------------------------------------------------------------------------------------------------
+
+
+def recover(data: Data, solution: Solution) -> PathBranches:
+    """One branch for each non-zero group: w_1j = s_j v_j / |v_j|, w_2j = s_j |v_j| / |V|, a = e |V|, then balanced.
+
+    Path norms equal block norms. A solution of norm="neurons" is rebuilt the same way; its objective is then the path
+    one. Raises ValueError when X is not the program's.
+    """
+    model = solution.program.model
+    lifted = data.X if model.lift is None else data.X @ model.lift
+    if lifted.shape != model.tuples.X.shape or not np.allclose(lifted, model.tuples.X.numpy(), atol=1e-12):
+        raise ValueError(f"data has X of shape {data.X.shape}, not the X of the solution's program; pass that one")
+    V = solution.Z.reshape(len(solution.Z), model.width, -1)
+    block = np.linalg.norm(V, axis=(1, 2))
+    live = np.flatnonzero(block > FAINT * max(float(block.max(initial=0)), 1e-300))
+    if not len(live):
+        empty = [np.zeros((1, data.d, model.width)), np.zeros((1, model.width, 1))]
+        return PathBranches(empty, np.zeros(1), solution.program.loss)
+    size, root = np.linalg.norm(V[live], axis=2), np.sqrt(block[live])
+    s = model.tuples.s.numpy()[live % len(model.tuples.s)]
+    W1 = s[..., None] * V[live] / np.maximum(size, 1e-300)[..., None]
+    if model.lift is not None:
+        W1 = W1 @ model.lift.T
+    w2 = s * size / block[live, None] * root[:, None]
+    e = np.where(live < len(model.tuples.s), 1.0, -1.0)
+    return PathBranches([W1.transpose(0, 2, 1), w2[:, :, None]], e * root, solution.program.loss)
+
+
+# ---- 5 the network --------------------------------------------------------------------------------------------------
+
+
+def network(width: int, data: Data, hidden: int = 2, loss: str | Loss = "squared", seed: int = 0) -> PathBranches:
+    """`width` seeded branches of `hidden` neurons, ready for gradient training."""
+    if isinstance(width, bool) or not (isinstance(width, int | np.integer) and width >= 1):
+        raise ValueError(f"width is {width!r}; pass a number of branches >= 1")
+    built = PathBranches(
+        [np.zeros((width, data.d, hidden)), np.zeros((width, hidden, 1))], np.zeros(width), get_loss(loss)
+    )
+    built.reset(seed)
+    return built
+
+
+def objective(network: torch.nn.Module, data: Data) -> float:
+    """loss(f(X), y) + beta * penalty; the penalty is the sum of path norms once branches are balanced, never less."""
+    if not isinstance(network, Network):
+        raise ValueError("network is not a convexnn Network; build one with path_regularized.network or recover")
+    return network.objective(data)
