@@ -17,6 +17,7 @@ html_theme_options = {
     "navbar_persistent": [],
 }
 html_show_sphinx = False
+nb_output_stderr = "remove"  # warnings name files of the machine that ran the notebook
 nb_execution_mode = "off"  # the notebooks were run by the pipeline; the site shows what came out
 myst_enable_extensions = ["dollarmath", "amsmath"]
 myst_heading_anchors = 3

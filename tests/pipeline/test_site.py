@@ -93,6 +93,12 @@ def test_the_pages_hold_what_they_promise(book):
     assert "image/png" in two_layer or "_images/" in two_layer
 
 
+def test_pages_carry_no_warnings_of_the_machine_and_nothing_is_left_outside_build(book):
+    assert {path.name for path in book.parent.iterdir()} & {"jupyter_execute", "_build"} == set()
+    for path in pages_of(book):
+        assert "site-packages/" not in path.read_text(encoding="utf-8"), path.name
+
+
 def test_a_broken_link_is_an_error_that_names_the_page(tmp_path):
     project = checkout(tmp_path)
     front = tmp_path / "docs" / "site" / "index.md"

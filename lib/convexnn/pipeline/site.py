@@ -43,15 +43,18 @@ def build(project: Project, size: str = "quick") -> Path:
     stamp = digest_of([_stamp(source), project.library_hashes()])
     if (target / STAMP).is_file() and (target / STAMP).read_text(encoding="utf-8") == stamp:
         return target / "index.html"
-    (target / STAMP).unlink(missing_ok=True)
+    fresh = project.root / "build" / "html"  # the old site stays until the new one is whole
+    shutil.rmtree(fresh, ignore_errors=True)
     call = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d"]
     done = subprocess.run(
-        [*call, str(project.root / "build" / "doctrees"), str(source), str(target)], capture_output=True, text=True
+        [*call, str(project.root / "build" / "doctrees"), str(source), str(fresh)], capture_output=True, text=True
     )
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "WARNING" in line or "ERROR" in line or "rror" in line]
         raise ProjectError("the site does not build: " + "; ".join((lines or done.stderr.splitlines()[-3:])[:5]))
-    (target / STAMP).write_text(stamp, encoding="utf-8")
+    (fresh / STAMP).write_text(stamp, encoding="utf-8")
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.move(fresh, target)
     return target / "index.html"
 
 

@@ -151,7 +151,7 @@ def draw_real(depths: Sequence[int]) -> Draw:
             left.step(stored["shares"], rank, where="post", color=colour, ls=dash, lw=8.5 - 1.8 * L, label=f"L = {L}")
             middle.plot(stored["shares"], 100 * stored[f"real_accuracy_{L}"], color=colour, ls=dash, lw=1.7)
             excess = np.maximum(np.sort(stored[f"real_excess_{L}"]), 1e-16)
-            right.plot(np.arange(1, len(excess) + 1), excess, "o-", color=colour, ls=dash, ms=5, lw=1.2)
+            right.plot(np.arange(1, len(excess) + 1), excess, marker="o", color=colour, ls=dash, ms=5, lw=1.2)
         left.set(xlabel=r"threshold over $\sigma_1$ (dimensionless)", ylabel="rank of every layer")
         left.yaxis.set_major_locator(MaxNLocator(integer=True))
         left.legend()
