@@ -197,3 +197,16 @@ def test_recovered_networks_are_two_layer_networks_with_a_free_bias():
     assert network.bias == "unregularised"
     t = line(data.X)[1]
     close(np.abs(kinks_of(network, line(data.X)[0])[:, None] - t).min(1), np.zeros(5), 1e-8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_of_samples_the_sign_of_targets_and_a_rotation_change_nothing(seed):
+    rng = np.random.default_rng(seed)
+    t, y = rng.standard_normal(7), rng.standard_normal(7)
+    line = np.linalg.qr(rng.standard_normal((3, 3)))[0][:1]  # a direction in space
+    order = rng.permutation(7)
+    data = Data(t[:, None], y, 0.2)
+    variants = [Data(t[order, None], y[order], 0.2), Data(t[:, None], -y, 0.2), Data(t[:, None] @ line, y, 0.2)]
+    value = solve(geometry.program(data), tol=1e-8).value
+    for variant in variants:
+        close(solve(geometry.program(variant), tol=1e-8).value, value, 2e-8)

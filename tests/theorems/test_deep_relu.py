@@ -504,3 +504,11 @@ def test_forms_refuse_what_leaves_nothing_to_normalise_or_to_bend():
         normalised_form(Data(np.array([[1.0, 2.0, 3.0]]), np.array([[1.0, 0.0]]), 0.1))
     with pytest.raises(ValueError, match="two different points"):
         spline_program(Data(np.ones((3, 1)), np.array([1.0, 2.0, 3.0]), 0.1))
+
+
+def test_training_reaches_the_logistic_value_from_many_seeds_and_never_goes_below():
+    data = Data(orthonormal(6, 8), np.array([1.0, 1, -1, 1, -1, -1]), 0.2)
+    form = whitened(data, "logistic", depth=2)
+    run = train(deep_relu.network(8, data, loss="logistic", depth=2), data, "lbfgs", seeds=range(15), steps=400)
+    assert run.curves.min() >= form.value - 1e-10
+    assert run.value == pytest.approx(form.value, abs=1e-6)

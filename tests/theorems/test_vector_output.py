@@ -552,3 +552,15 @@ def test_the_copositive_value_does_not_depend_on_the_units(scale):
 def test_zero_data_are_refused_with_the_answer():
     with pytest.raises(ValueError, match="the zero network is optimal"):
         vector_output.program(Data(np.zeros((5, 2)), np.ones((5, 2)), 0.1))
+
+
+@pytest.mark.parametrize("activation", ["relu", "gated"])
+def test_more_patterns_never_raise_the_value(activation):
+    data = gaussian(5, 6, 2, 2, 0.2)
+    D = enumerate_patterns(data.X)
+    values = [
+        solve(vector_output.program(data, patterns=D[:, :count], activation=activation)).value
+        for count in (2, 5, D.shape[1])
+    ]
+    assert values[0] >= values[1] - 2e-6 * values[1] >= values[2] - 4e-6 * values[1]
+    assert values[0] > values[2] * (1 + 1e-3), "the patterns make no difference: the instance tests nothing"
