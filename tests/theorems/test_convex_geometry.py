@@ -120,9 +120,9 @@ def test_scaling_the_data_is_scaling_beta():
 def test_no_training_run_beats_the_bound_and_the_best_comes_close():
     data = on_a_line(4, 8)
     solution = solve(geometry.program(data), tol=1e-8)
-    run = train(geometry.network(30, data), data, seeds=range(4), steps=1500, device="cpu")
+    run = train(geometry.network(30, data), data, "lbfgs", seeds=range(6), steps=1500, device="cpu")
     assert run.curves.min() >= solution.lower - 1e-9
-    assert run.value <= solution.value + 1e-2
+    assert run.value <= solution.value + 1e-4
 
 
 def test_a_study_certifies_the_theorem_in_one_call():
