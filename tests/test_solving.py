@@ -81,12 +81,14 @@ def test_single_precision_that_runs_out_is_finished_in_double(monkeypatch):
     assert found.history[-1].iteration < 20_000
 
 
-def test_all_runs_together_keep_to_the_iterations_that_were_allowed(monkeypatch):
+def test_all_runs_together_keep_to_the_iterations_that_were_allowed():
     program = two_layer.program(instance())
     seen = []
-    found = solve(program, tol=1e-15, max_iterations=60, callback=lambda step: seen.append(step.iteration))
+    found = solve(program, tol=1e-15, max_iterations=400, callback=lambda step: seen.append(step.iteration))
     assert found.method == "interior, then admm"
-    assert found.status == "inconclusive" and max(seen) <= 60
+    interior = next(a for a, b in pairwise(seen) if b != a + 1)  # the other one counts anew, and records every fiftieth
+    assert interior < seen[-1] <= 400 - interior
+    assert found.status == "inconclusive"
 
 
 def test_what_finishing_breaks_is_not_lost(monkeypatch):

@@ -11,6 +11,7 @@ from convexnn.certifying import certify
 from convexnn.gauges import Nuclear
 from convexnn.numerics import tensor
 from convexnn.solvers import _left_out
+from convexnn.solvers._path_following import shorten
 from convexnn.solvers._recording import PATIENCE, Progress
 from convexnn.solvers.contract import Options
 from convexnn.solvers.interior_cone import ConeIterate, interior_cone
@@ -61,6 +62,18 @@ def test_bounds_hold_where_negligible_levels_are_kept_from_vanishing(kind, seed)
         if bounds.upper - bounds.lower <= 1e-9:
             break
     assert smallest < 1e-9, "no level was negligible: the instance tests nothing"
+
+
+def test_pulls_that_a_clamped_level_pushed_out_are_brought_back_with_theta():
+    program = two_layer.program(gaussian(12, 3, 1, loss="logistic"), patterns=6, activation="gated", loss="logistic")
+    iterate = GatedIterate(program)
+    groups, loss = iterate.groups, iterate.path.loss
+    groups.limit = program.beta - 0.005 * (program.beta - groups.q.norm(dim=1))
+    loss.theta, groups.q = 4 * loss.theta, 4 * groups.q
+    assert float(groups.q.norm(dim=1).max()) > program.beta
+    shorten([groups], loss)
+    assert bool((groups.q.norm(dim=1) <= groups.limit * (1 + 1e-12)).all())
+    assert float((groups.pull(loss.theta) - groups.q).abs().max()) <= 1e-12  # both by the same factor
 
 
 def test_progress_is_anything_that_halves_and_patience_ends():
