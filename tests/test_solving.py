@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from convexnn import Data, solve, solve_path, solving
-from convexnn.choosing import choose
+from convexnn.choosing import choose, interior_cost
 from convexnn.solvers.fista import fista
 from convexnn.theorems import two_layer
 from convexnn.types import Step
@@ -194,3 +194,17 @@ def test_many_samples_and_few_groups_are_sent_to_gradient_steps():
     data = Data(rng.standard_normal((20_000, 2)), rng.standard_normal(20_000), 1.0)
     method, reason = choose(two_layer.program(data, patterns=3, activation="gated"))
     assert method == "fista" and ("flops" in reason or "GiB" in reason)
+
+
+def test_the_cost_of_coupled_outputs_counts_all_of_them():
+    """Cross entropy keeps every output's matrix and a border; columns of a separable loss are solved one by one."""
+    rng = np.random.default_rng(0)
+    X, labels = rng.standard_normal((60, 4)), rng.integers(0, 5, 60)
+    classes = Data(X, np.eye(5)[labels], 0.1)
+    made = {
+        loss: two_layer.program(classes, loss=loss, patterns=10, activation="gated")
+        for loss in ("cross_entropy", "squared")
+    }
+    (flops, needed), (alone, once) = (interior_cost(made[loss], False) for loss in ("cross_entropy", "squared"))
+    assert needed >= 8 * 5 * 60**2 > once
+    assert flops - alone >= 5 * 2 * 60**3  # the border's solves, in every step

@@ -232,3 +232,11 @@ def test_what_has_no_barrier_is_refused():
         interior_gated(two_layer.program(gaussian(8, 2, 0), patterns=4), Options())
     with pytest.raises(ValueError, match="PatternCone"):
         interior_cone(gated, Options())
+
+
+def test_one_feature_leaves_no_group_to_divide_by():
+    """All groups may leave when d = 1: nothing is left out, or what is left out is proved, and no division fails."""
+    rng = np.random.default_rng(4)
+    data = Data(rng.standard_normal((12, 1)), np.sign(rng.standard_normal(12)), 0.1)
+    program = two_layer.program(data, loss="logistic")
+    assert certify(program, interior_cone(program, Options(1e-6))).gap <= 1e-6
