@@ -21,7 +21,7 @@ REBUILD = ("python3", "-m", "venv", "--clear", ".venv")
 UV = (VENV, "-m", "pip", "install", "-qq", "uv")
 CPU = (VENV, "-m", "uv", "pip", "install", "-q", "--python", VENV, "--torch-backend", "cpu", "torch==2.13.0")
 DROP = (VENV, "-m", "pip", "uninstall", "-qq", "-y", "torch")
-REST = (VENV, "-m", "pip", "install", "-qq", "-c", facts.LOCK, "-e", ".[notebooks,test,lint,site]")
+REST = (VENV, "-m", "pip", "install", "-qq", "-c", facts.LOCK, "-e", ".[notebooks,test,lint,site,sweep,tables,browser]")
 CONDA = ("python3", "-m", "pip", "install", "-qq", "--no-deps", "--no-build-isolation", "-e", ".")
 
 SITUATIONS = {

@@ -34,7 +34,7 @@ from facts import (
     venv_python,
 )
 
-EXTRAS = "notebooks,test,lint,site"
+EXTRAS = "notebooks,test,lint,site,sweep,tables,browser"
 
 # 1 the plan
 

@@ -22,7 +22,7 @@ CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 
 # Extras that conda does not carry: the benchmarks' peers are installed by hand (benchmarks/README.md), and without
 # the site's packages `make reproduce` says in a line what they are and goes on.
-PIP_ONLY = {"bench", "site"}
+PIP_ONLY = {"bench", "site", "browser"}
 
 HEADER = """\
 # Written from pyproject.toml by tools/environment.py (`make lock`); edit pyproject.toml instead.
