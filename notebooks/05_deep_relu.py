@@ -253,6 +253,7 @@ result.figure(
 )
 
 # %% tags=["nbval-check-output"]
+print(f"five layers, squared decay {formula.value:.5f}; power decay is another problem: {rank_one(line, 5).value:.5f}")
 print("layers of rank one to 1e-6:", bool(rank_defects(run.best).max() < 1e-6))
 print("with both signs a layer has rank two:", bool(rank_defects(signs_run.best).max() > 0.01))
 
@@ -276,6 +277,7 @@ result.measure(claims["spline"], spline.gap, note="power, L = 3")
 result.measure(claims["spline_recovery"], relative_gap(deep_spline.objective(on_line), spline.value))
 result.measure(claims["spline_training"], relative_gap(last.value, spline.lower), seeds=few)
 result.measure(claims["inner_biases"], relative_gap(spline.value, free.value), note="power, L = 3", seeds=few)
+other_decay = train(deep_relu.network(16, on_line, biases="last", penalty="squared"), on_line, "lbfgs", few, steps=600)
 tent_t = np.arange(-2.0, 3.0)
 tent, tent_y = tent_network(), np.maximum(1 - np.abs(tent_t), 0)
 shallow = smallest_weights(dictionary(tent_t)[0], tent_y).cost
@@ -309,6 +311,7 @@ result.figure(
 
 # %% tags=["nbval-check-output"]
 print(f"the tent: {shallow:.3g} as a spline, {tent.scales()[0]:.3g} with three layers")
+print(f"power decay {spline.value:.3f}; squared decay, which is another problem, at most {other_decay.value:.3f}")
 print(f"spline program {spline.value:.5f}; biases everywhere end below: {bool(free.value < spline.value - 0.01)}")
 print(f"kink at 1.5, squared decay: {middle.between:.4f} by one ramp, {middle.at_data:.4f} by kinks at the data")
 
@@ -445,6 +448,9 @@ result.figure(
 # %% tags=["nbval-check-output"]
 print(f"ten classes, five layers: edge network {costs[0]:.3f}, collapsed network {costs[1]:.3f}")
 print("ten classes, five layers, training ends below the collapsed network:", bool(beaten > 1e-3))
+for depth, collapsed in zip((3, 4, 5), full["collapsed"]):
+    branches = whitened(identity, depth=depth, penalty="power").value
+    print(f"L = {depth}: collapsed, squared decay {collapsed:.4f}; the optimum of branches, power decay {branches:.4f}")
 
 # %% [markdown]
 # ## 7 Real images

@@ -41,9 +41,9 @@ def test_normalised_features_have_the_whitened_value_whatever_they_are(counts, v
     network, formula = normalised_form(data)
     assert formula == pytest.approx(value, abs=1e-6)
     close(network.objective(data), formula)
-    run = train(seeded_normalised(9, data), data, "lbfgs", seeds=range(3), steps=400)
+    run = train(seeded_normalised(9, data), data, "lbfgs", seeds=range(15), steps=1500)
     assert run.curves.min() >= formula - 1e-9
-    assert run.value <= formula + 1e-5
+    assert run.value <= formula + 1e-8
 
 
 def test_the_printed_weights_cost_more_under_the_squared_penalty():
@@ -56,9 +56,9 @@ def test_the_printed_weights_cost_more_under_the_squared_penalty():
 
 def test_layers_below_the_normalised_one_change_nothing_when_they_keep_the_rank():
     data, _ = generic((3, 3))
-    run = train(seeded_normalised(6, data, hidden=(14,)), data, "lbfgs", seeds=range(3), steps=400)
+    run = train(seeded_normalised(6, data, hidden=(14,)), data, "lbfgs", seeds=range(15), steps=1500)
     formula = normalised_form(data)[1]
-    assert formula - 1e-9 <= run.value <= formula + 1e-5
+    assert formula - 1e-9 <= run.value <= formula + 1e-8
 
 
 def test_a_library_layer_is_this_one_with_parameters_over_root_n():
@@ -76,8 +76,8 @@ def test_softmax_on_normalised_features_is_the_two_layer_whitened_problem():
     data, _ = generic((3, 2, 2), 0.2)
     network, formula = normalised_form(data, "cross_entropy")
     close(network.objective(data), formula)
-    run = train(seeded_normalised(9, data, loss="cross_entropy"), data, "lbfgs", seeds=range(3), steps=600)
-    assert formula - 1e-9 <= run.value <= formula + 1e-4  # a flat valley: the best run stops within 1e-5 or so
+    run = train(seeded_normalised(9, data, loss="cross_entropy"), data, "lbfgs", seeds=range(15), steps=2000)
+    assert formula - 1e-9 <= run.value <= formula + 1e-6  # a flat valley: slower than the squared loss
 
 
 def test_features_that_cannot_make_the_labels_are_refused_and_one_class_is_not():

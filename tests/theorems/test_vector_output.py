@@ -325,8 +325,8 @@ def test_without_cones_the_program_is_gated_and_lies_below(seed, value, nuclear)
 
 def test_the_moment_relaxation_needs_no_patterns_and_lies_below():
     data = gaussian(*PLANE[0][:5])
-    value = moment_reference(data).solve(solver="SCS", eps=1e-7, max_iters=50_000)
-    assert value == pytest.approx(1.17554, abs=2e-5)  # five decimals given, first-order solver
+    value = moment_reference(data).solve(solver="CLARABEL")
+    assert value == pytest.approx(1.17554, abs=5e-6)  # five decimals given
     assert value < PLANE[0][5] - 1e-2
 
 
@@ -465,9 +465,9 @@ def test_convolutions_are_solved_recovered_and_not_beaten(pooling):
     found = column_generation(data, pooling=pooling)
     close(solution.value, found.value, 2 * VALUE["solve"])
     close(vector_output.objective(vector_output.recover(data, solution), data), solution.value, VALUE["solve"])
-    runs = train(vector_output.network(20, data, pooling=pooling), data, seeds=range(3), steps=400)
-    assert runs.value >= solution.lower - 1e-9
-    assert runs.value <= solution.value * 1.05  # short runs of three seeds: near, not there
+    runs = train(vector_output.network(20, data, pooling=pooling), data, "lbfgs", seeds=range(8), steps=300)
+    assert runs.curves.min() >= solution.lower - 1e-9
+    assert runs.value <= solution.value + 1e-4
 
 
 def test_average_pooling_is_sum_pooling_of_shorter_patches():

@@ -85,14 +85,17 @@ def moment_reference(data: Data) -> Any:
         min 1/2 |L_pa - Y|^2 + beta/2 tr(L_uu + L_aa)
         s.t. L >= 0,  p - q = X u,  diag L_pq = 0,  L_pp, L_pq, L_qq >= 0 entry by entry
 
+    The equation is used to write L = B M B^T with the moments M of (q, u, a) alone: M has an interior, L has none.
+
     Source: Prakhya, Birdal and Yurtsever (2025), a completely positive program of which this is the relaxation.
     """
     import cvxpy as cp
 
     Y = data.y.reshape(data.n, -1)
     n, d, c = data.n, data.X.shape[1], Y.shape[1]
-    L = cp.Variable((2 * n + d + c, 2 * n + d + c), PSD=True)
-    link = np.hstack([-np.eye(n), np.eye(n), data.X, np.zeros((n, c))])
-    constraints = [link @ L == 0, cp.diag(L[:n, n : 2 * n]) == 0, L[: 2 * n, : 2 * n] >= 0]
+    M = cp.Variable((n + d + c, n + d + c), PSD=True)
+    B = np.vstack([np.hstack([np.eye(n), data.X, np.zeros((n, c))]), np.eye(n + d + c)])  # p = q + X u
+    L = B @ M @ B.T
+    constraints = [cp.diag(L[:n, n : 2 * n]) == 0, L[: 2 * n, : 2 * n] >= 0]
     price = 0.5 * data.beta * cp.trace(L[2 * n :, 2 * n :])
     return cp.Problem(cp.Minimize(0.5 * cp.sum_squares(L[:n, 2 * n + d :] - Y) + price), constraints)
