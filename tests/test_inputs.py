@@ -9,7 +9,12 @@ import torch
 from convexnn import Data, solve, train
 from convexnn.claims import Claim
 from convexnn.numerics import check_choice, check_finite, check_positive, resolve_device
-from convexnn.theorems import two_layer
+from convexnn.theorems import deep_relu, parallel, two_layer
+from convexnn.theorems.deep_relu import forms
+from convexnn.theorems.shared import closed_forms
+from convexnn.theorems.shared.kinks import interpolation_cost
+from convexnn.theorems.shared.sparsest import smallest_weights
+from convexnn.theorems.vector_output.columns import column_generation
 
 X = np.random.default_rng(0).normal(size=(6, 2))
 y = np.random.default_rng(1).normal(size=6)
@@ -49,6 +54,7 @@ REFUSED = {
     "a scalar y": (lambda: Data(X, np.float64(1.0), 0.1), ["y has shape", "X has 6 rows", "one target for each row"]),
     "no rows": (lambda: Data(X[:0], y[:0], 0.1), ["X has shape (0, 2)", "empty", "at least one row"]),
     "no columns": (lambda: Data(X[:, :0], y, 0.1), ["X has shape (6, 0)", "empty", "one column"]),
+    "y without columns": (lambda: Data(X, np.zeros((6, 0)), 0.1), ["y has shape (6, 0)", "no targets", "one column"]),
     "a vector X": (lambda: Data(X[:, 0], y, 0.1), ["X has shape (6,)", "matrix (n, d)", "reshape(-1, 1)"]),
     "words in X": (lambda: Data(np.array([["a", "b"]]), y[:1], 0.1), ["X has dtype", "encode categories"]),
     "objects in y": (lambda: Data(X[:2], np.array([None, 1]), 0.1), ["y has dtype object", "pass real numbers"]),
@@ -59,7 +65,30 @@ REFUSED = {
     "beta a word": (lambda: Data(X, y, "0.1"), ["beta is '0.1'", "number"]),
     "beta a vector": (lambda: Data(X, y, np.array([0.1, 0.2])), ["beta is array", "number"]),
     "beta missing": (lambda: Data(X, y, None), ["beta is None", "number"]),
-    # the theorem
+    # the theorems
+    "no hidden neuron": (lambda: deep_relu.network(4, DATA, hidden=0), ["hidden is 0", "whole number >= 1"]),
+    "no branch": (lambda: parallel.network(0, DATA), ["width is 0", "whole number >= 1"]),
+    "true as a width": (lambda: parallel.network(True, DATA), ["width is True", "whole number >= 1"]),
+    "images for a closed form": (
+        lambda: closed_forms.whitened(Data(X.reshape(6, 2, 1), y, 0.1)),
+        ["X has shape (6, 2, 1)", "pass a matrix", "X.reshape(len(X), -1)"],
+    ),
+    "images for deep whitened data": (
+        lambda: forms.whitened(Data(X.reshape(6, 2, 1), y, 0.1)),
+        ["X has shape (6, 2, 1)", "pass a matrix"],
+    ),
+    "patterns for fewer patches": (
+        lambda: column_generation(DATA, patterns=np.ones((5, 3), dtype=bool)),
+        ["patterns has 5 rows", "6 rows of patches"],
+    ),
+    "too few values on a line": (
+        lambda: interpolation_cost(np.arange(5.0), np.arange(4.0)),
+        ["t has shape (5,), y (4,)", "one value for each point"],
+    ),
+    "too few targets for a dictionary": (
+        lambda: smallest_weights(np.ones((5, 3)), np.ones(4)),
+        ["y has shape (4,)", "each of the 5 rows of Phi"],
+    ),
     "a misspelt loss": (
         lambda: program(loss="squaredd"),
         ["loss is 'squaredd'", "choose one of", "Did you mean 'squared'?"],

@@ -45,6 +45,20 @@ def check_positive(**values: float) -> None:
             raise ValueError(f"{name} is {value!r}; the theorem needs a finite number {name} > 0.{hint}")
 
 
+def check_count(**values: Any) -> None:
+    """Raise ValueError naming the first argument that is not a whole number >= 1."""
+    for name, value in values.items():
+        if not (isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1):
+            raise ValueError(f"{name} is {value!r}; pass a whole number >= 1")
+
+
+def check_matrix(**arrays: Any) -> None:
+    """Raise ValueError naming the first argument that is not a matrix."""
+    for name, value in arrays.items():
+        if np.ndim(value) != 2:
+            raise ValueError(f"{name} has shape {np.shape(value)}; pass a matrix, e.g. {name}.reshape(len({name}), -1)")
+
+
 def check_choice(name: str, value: Any, choices: Any) -> None:
     """Raise ValueError naming `name` and the nearest of `choices` when `value` is none of them."""
     options = list(choices)

@@ -47,6 +47,8 @@ class Data:
             raise ValueError(f"X has shape {X.shape}: the data set is empty; pass at least one row and one column")
         if y.ndim not in (1, 2, 3) or y.shape[0] != X.shape[0]:
             raise ValueError(f"y has shape {y.shape} but X has {X.shape[0]} rows; pass one target for each row of X")
+        if y.size == 0:
+            raise ValueError(f"y has shape {y.shape}: there are no targets; pass at least one column")
         check_positive(beta=self.beta)
         X.setflags(write=False)
         y.setflags(write=False)

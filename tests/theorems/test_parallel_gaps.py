@@ -372,3 +372,12 @@ def test_a_large_beta_gives_the_zero_network_and_several_outputs_are_refused():
         solve_three_layer(Data(X, np.ones((4, 2)), 0.1))
     with pytest.raises(ValueError, match="groups"):
         solve_three_layer(Data(rng.standard_normal((12, 3)), rng.standard_normal(12), 0.1))
+
+
+def test_a_pull_of_rounding_size_has_no_sign():
+    data = on_ray(1.0, 0.0)
+    nudged = Data(RAY, data.y - 1e-17 * np.maximum(-C, 0), data.beta)
+    for depth in (3, 5):
+        assert strengths(nudged, "relu").standard(depth) == pytest.approx(strengths(data, "relu").standard(depth))
+    assert strengths(nudged, "relu").meet
+    assert not strengths(on_ray(1.0, -0.6), "relu").meet

@@ -79,6 +79,17 @@ def test_on_a_line_with_offset_some_sparsest_network_has_the_smallest_weights(se
     assert min(costs) == pytest.approx(smallest_weights(Phi, y).cost, abs=1e-9)
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1e9])
+def test_the_unit_of_the_targets_changes_no_verdict(unit, rng):
+    t, y = FIVE_X[:, 0], FIVE_Y
+    Phi = dictionary(t)[0]
+    here, there = smallest_weights(Phi, y), smallest_weights(Phi, unit * y)
+    assert there.count == here.count
+    assert there.unique == here.unique
+    close(np.array([there.cost, there.offset]) / unit, np.array([here.cost, here.offset]), 1e-9)
+    assert fewest(Phi, unit * y) == fewest(Phi, y)
+
+
 def test_too_many_supports_and_too_few_neurons_are_refused():
     with pytest.raises(ValueError, match="more than 500000 supports"):
         fewest(np.ones((30, 40)), np.ones(30))

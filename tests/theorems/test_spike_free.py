@@ -21,6 +21,13 @@ def test_the_sign_test_agrees_with_random_maximisation(name):
     assert (largest_spike(A, 20_000) > 1e-9) == (not expected)
 
 
+@pytest.mark.parametrize("name", SPIKES)
+def test_the_length_of_a_row_changes_no_verdict(name):
+    A, expected = SPIKES[name]
+    short = A * np.geomspace(1, 1e-17, len(A))[:, None]
+    assert bool(is_spike_free(short)) == expected, is_spike_free(short).reason
+
+
 @pytest.mark.parametrize("name", ["whitened", "stieltjes", "repeated rows"])
 def test_spike_free_data_need_one_pattern(name):
     A = SPIKES[name][0]

@@ -34,7 +34,7 @@ from convexnn.cones import FreeCone
 from convexnn.gauges import GroupL2
 from convexnn.losses import Loss, get_loss
 from convexnn.networks import Network, TwoLayer
-from convexnn.numerics import Array, check_choice, tensor
+from convexnn.numerics import Array, check_choice, check_count, tensor
 from convexnn.program import Program
 from convexnn.theorems.convex_geometry.restricted_problem import restricted
 from convexnn.theorems.shared.kinks import KinkOperator, Kinks, dictionary, line
@@ -215,8 +215,7 @@ def network(width: int, data: Data, loss: str | Loss = "squared", seed: int = 0)
 
     Kinks start at random samples: with all of them at the origin gradient descent sees two neurons only.
     """
-    if not (isinstance(width, int | np.integer) and width >= 1):
-        raise ValueError(f"width is {width!r}; pass a number of neurons >= 1")
+    check_count(width=width)
     c = data.y.reshape(data.n, -1).shape[1]
     built = _Spread(np.zeros((width, data.d)), np.zeros((width, c)), get_loss(loss), bias="unregularised")
     built.points = data.X

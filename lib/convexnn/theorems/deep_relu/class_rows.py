@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from convexnn.gauges import Frobenius
-from convexnn.numerics import Array
+from convexnn.numerics import Array, check_matrix
 from convexnn.theorems.deep_relu.branch_scale import ClassLoss, LogisticClass, SoftmaxClass, SquaredClass
 from convexnn.theorems.deep_relu.networks import Penalty
 from convexnn.types import Data
@@ -80,6 +80,7 @@ class NonNegativeRows(Frobenius):
 
 def require_whitened(X: Array) -> None:
     """Raise ValueError unless X X' = I."""
+    check_matrix(X=X)
     off = float(np.abs(X @ X.T - np.eye(len(X))).max())
     if not off <= CLASS_TOL:
         raise ValueError(f"X X' differs from I by {off:.2g}; whiten the rows first (n <= d): data.whiten_rows(X)")

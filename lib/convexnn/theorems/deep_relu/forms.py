@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from convexnn.numerics import Array
+from convexnn.numerics import Array, check_matrix
 from convexnn.theorems.deep_relu.branch_scale import SquaredClass
 from convexnn.theorems.deep_relu.class_rows import classes_of, columns_of, require_whitened
 from convexnn.theorems.deep_relu.networks import Branches, Penalty, Standard, aligned, linear_price
@@ -87,6 +87,7 @@ def rank_one(data: Data, depth: int = 3, penalty: Penalty = "power", t: float = 
 
 def nonnegative_line(X: Array) -> tuple[Array, Array]:
     """c (n,) >= 0 and the unit a (d,) with X = c a'. Raises ValueError where there are none."""
+    check_matrix(X=X)
     U, s, Vt = np.linalg.svd(X, full_matrices=False)
     if not s[0] > 0 or (len(s) > 1 and s[1] > RANK_TOL * s[0]):
         raise ValueError(f"X has singular values {s[:2]}; this form needs rank one: X = np.outer(c, a), c >= 0")

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from convexnn.losses import Loss, get_loss
 from convexnn.networks import Network
-from convexnn.numerics import Array, check_choice, check_positive, tensor
+from convexnn.numerics import Array, check_choice, check_count, check_positive, tensor
 from convexnn.theorems.shared.schatten import check_depth
 
 Penalty = Literal["squared", "power", "fixed"]
@@ -203,8 +203,7 @@ def seeded_branches(
 
     points (n, d): with biases, kinks start at these rows. Raises ValueError for no branches or fewer than two layers.
     """
-    if not (isinstance(width, int | np.integer) and width >= 1):
-        raise ValueError(f"width is {width!r}; pass a number of branches >= 1")
+    check_count(width=width, hidden=hidden)
     check_depth(depth)
     sizes = [d, *[hidden] * (depth - 2)]
     W = [np.zeros((width, *pair)) for pair in pairwise(sizes)]

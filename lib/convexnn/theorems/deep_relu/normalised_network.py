@@ -21,6 +21,7 @@ from itertools import pairwise
 import numpy as np
 
 from convexnn.losses import Loss
+from convexnn.numerics import check_count
 from convexnn.theorems.deep_relu.class_rows import classes_of
 from convexnn.theorems.shared.normalised import Normalised
 from convexnn.types import Data
@@ -59,8 +60,7 @@ def normalised_form(data: Data, loss: str = "squared", balance: bool = True) -> 
 
 def seeded_normalised(width: int, data: Data, hidden: Iterable[int] = (), loss: str | Loss = "squared") -> Normalised:
     """A network to be trained: hidden layers of the given sizes, `width` normalised neurons."""
-    if not (isinstance(width, int | np.integer) and width >= 1):
-        raise ValueError(f"width is {width!r}; pass a number of neurons >= 1")
+    check_count(width=width)
     sizes = [data.d, *hidden]
     c = data.y.reshape(data.n, -1).shape[1]
     W = [np.zeros(pair) for pair in pairwise(sizes)]

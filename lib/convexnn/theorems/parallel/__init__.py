@@ -32,7 +32,7 @@ from convexnn.cones import FreeCone
 from convexnn.gauges import Frobenius, Nuclear
 from convexnn.losses import Loss, get_loss
 from convexnn.networks import Network
-from convexnn.numerics import Array, check_choice, tensor
+from convexnn.numerics import Array, check_choice, check_count, tensor
 from convexnn.operators import MatrixOperator
 from convexnn.program import Program
 from convexnn.theorems.parallel.branch_features import branch_class, check_separable, ray_matrices, rays
@@ -230,8 +230,7 @@ def network(
     standard   one matrix-ended network with `width` neurons in every hidden layer, power = 2
     power      2 or the depth, to train an architecture with the other one's decay
     """
-    if not (isinstance(width, int | np.integer) and width >= 1):
-        raise ValueError(f"width is {width!r}; pass a number of branches (standard: of neurons) >= 1")
+    check_count(width=width, hidden=hidden)
     check_depth(depth)
     chosen = power if power is not None else 2 if standard else depth
     check_choice("power", chosen, (2, depth))

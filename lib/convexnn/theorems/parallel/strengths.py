@@ -119,8 +119,8 @@ def _rank_one(data: Data, Y: Array) -> Strengths:
         raise ValueError(f"y has {Y.shape[1]} columns; rank-one data split into scalar problems for one output")
     _, Z, kappa = rays(data.X)
     live = kappa > 0
-    pulls = Z[live] @ Y[:, 0]
-    kappa = kappa[live]
+    pulls, kappa = Z[live] @ Y[:, 0], kappa[live]
+    pulls[np.abs(pulls) <= CLASS_TOL * np.sqrt(kappa) * np.linalg.norm(Y)] = 0.0  # rounding has no sign
     sigma = np.abs(pulls) / kappa
     meet = bool((pulls >= 0).all() or (pulls <= 0).all())
     rest = 0.5 * float(np.square(Y).sum() - (kappa * sigma**2).sum())

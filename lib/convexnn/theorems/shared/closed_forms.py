@@ -19,7 +19,7 @@ from scipy.optimize import brentq
 
 from convexnn.losses import get_loss
 from convexnn.networks import TwoLayer
-from convexnn.numerics import Array, check_finite
+from convexnn.numerics import Array, check_finite, check_matrix
 from convexnn.types import Data
 
 #: A A' counts as diagonal (or as the identity) when no entry is off by more than this share of the largest.
@@ -53,6 +53,7 @@ def orthogonal(data: Data) -> ClosedForm:
 
     The part vanishes exactly when |s y_part| <= beta. Rows of length zero predict 0.
     """
+    check_matrix(X=data.X)
     gram = data.X @ data.X.T
     s = np.sqrt(np.diag(gram))
     off = np.abs(gram - np.diag(np.diag(gram))).max()
@@ -100,6 +101,7 @@ def one_hot(data: Data) -> ClosedForm:
 
 def rank_one(data: Data) -> ClosedForm:
     """A = c a': features z_1 = |a| (c)_+, z_2 = |a| (-c)_+, weights soft(z_k'y, beta) / |z_k|^2, neurons +- a / |a|."""
+    check_matrix(X=data.X)
     _, s, Vt = np.linalg.svd(data.X, full_matrices=False)
     if len(s) > 1 and s[1] > CLASS_TOL * s[0]:
         raise ValueError(f"X has singular values {s[0]:.3g}, {s[1]:.3g}; this form needs rank one, use a program")
@@ -121,6 +123,9 @@ def two_neurons(A: Array, y: Array) -> ClosedForm:
     Raises ValueError when it does not interpolate.
     """
     check_finite(A=A, y=y)
+    check_matrix(A=A)
+    if np.shape(y) != (len(A),):
+        raise ValueError(f"y has shape {np.shape(y)}; pass one target for each of the {len(A)} rows of A")
     inverse = np.linalg.pinv(A)
     parts = [(inverse @ part, sign) for part, sign in _parts(y)]
     network = _network([_unit(z) for z, _ in parts], np.array([[sign * _norm(z)] for z, sign in parts]))
@@ -150,6 +155,7 @@ def _one_output(data: Data) -> Array:
 
 
 def _require_identity(X: Array) -> None:
+    check_matrix(X=X)
     off = float(np.abs(X @ X.T - np.eye(len(X))).max())
     if off > CLASS_TOL:
         raise ValueError(f"A A' differs from I by {off:.2g}; whiten the rows first (n <= d): data.whiten_rows(X)")

@@ -133,6 +133,8 @@ def interpolation_cost(t: Array, y: Array) -> float:
     Raises ValueError for repeated points. Source: derived for this project and compared with the linear program.
     """
     check_finite(t=t, y=y)
+    if np.ndim(t) != 1 or np.shape(y) != np.shape(t):
+        raise ValueError(f"t has shape {np.shape(t)}, y {np.shape(y)}; pass one value for each point, both (n,)")
     order = np.argsort(t)
     steps = np.diff(t[order])
     if len(t) < 2 or not (steps > 0).all():

@@ -19,7 +19,7 @@ from math import comb
 import numpy as np
 from scipy.optimize import linprog
 
-from convexnn.numerics import Array, check_finite
+from convexnn.numerics import Array, check_finite, check_matrix
 
 #: Weights below this share of the largest are zero; an off-support pull up to 1 minus this is strict.
 ZERO_TOL, STRICT_TOL = 1e-8, 1e-6
@@ -48,21 +48,30 @@ def smallest_weights(Phi: Array, y: Array, offset: bool = True) -> Equivalence:
 
     Raises ValueError when no combination of the columns interpolates y.
     """
-    check_finite(Phi=Phi, y=y)
-    n, k = Phi.shape
+    n, k = _checked(Phi, y)
+    unit = float(np.abs(y).max(initial=0.0)) or 1.0  # the linear programs' tolerances are absolute
     free = np.ones((n, 1)) if offset else np.zeros((n, 0))
     bounds = [(0, None)] * (2 * k) + [(None, None)] * free.shape[1]
     price = np.concatenate([np.ones(2 * k), np.zeros(free.shape[1])])
-    found = linprog(price, A_eq=np.hstack([Phi, -Phi, free]), b_eq=y, bounds=bounds, method="highs-ds")
+    found = linprog(price, A_eq=np.hstack([Phi, -Phi, free]), b_eq=y / unit, bounds=bounds, method="highs-ds")
     if not found.success:
         raise ValueError(f"no weights interpolate y with these {k} neurons ({found.message}); add neurons")
     w = found.x[:k] - found.x[k : 2 * k]
-    w[np.abs(w) <= ZERO_TOL * max(1.0, float(np.abs(w).max(initial=0.0)))] = 0.0
+    w[np.abs(w) <= ZERO_TOL * float(np.abs(w).max(initial=0.0))] = 0.0
     off = _certificate(Phi, w, free)
     S = np.hstack([Phi[:, w != 0], free])
     independent = S.shape[1] == 0 or np.linalg.matrix_rank(S) == S.shape[1]
-    c0 = float(found.x[-1]) if offset else 0.0
-    return Equivalence(w, c0, float(np.abs(w).sum()), off, bool(independent and off < 1 - STRICT_TOL))
+    c0 = unit * float(found.x[-1]) if offset else 0.0
+    return Equivalence(unit * w, c0, unit * float(np.abs(w).sum()), off, bool(independent and off < 1 - STRICT_TOL))
+
+
+def _checked(Phi: Array, y: Array) -> tuple[int, int]:
+    """The shape of the dictionary, after Phi (n, k) and y (n,) were found to fit."""
+    check_finite(Phi=Phi, y=y)
+    check_matrix(Phi=Phi)
+    if np.shape(y) != (len(Phi),):
+        raise ValueError(f"y has shape {np.shape(y)}; pass one target for each of the {len(Phi)} rows of Phi")
+    return len(Phi), Phi.shape[1]
 
 
 def _certificate(Phi: Array, w: Array, free: Array) -> float:
@@ -86,12 +95,12 @@ def fewest(Phi: Array, y: Array, offset: bool = True, largest: int | None = None
 
     Raises ValueError when there are more than SUPPORT_LIMIT supports to try.
     """
-    n, k = Phi.shape
+    n, k = _checked(Phi, y)
     free = np.ones((n, 1)) if offset else np.zeros((n, 0))
     largest = min(n, k) if largest is None else largest
     if sum(comb(k, size) for size in range(largest + 1)) > SUPPORT_LIMIT:
         raise ValueError(f"{k} neurons have more than {SUPPORT_LIMIT} supports of up to {largest}; pass fewer columns")
-    tolerance = ZERO_TOL * max(1.0, float(np.abs(y).max()))
+    tolerance = ZERO_TOL * float(np.abs(y).max())
     for size in range(largest + 1):
         for S in combinations(range(k), size):
             columns = np.hstack([Phi[:, list(S)], free])

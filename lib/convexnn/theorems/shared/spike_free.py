@@ -63,7 +63,7 @@ def is_spike_free(A: Array, bias: Bias = "none") -> SpikeFree:
     if not len(rows):
         return SpikeFree(True, "all rows are zero")
     B = _directions(rows)
-    rank = np.linalg.matrix_rank(A)
+    rank = np.linalg.matrix_rank(B)  # of unit rows: a short row counts like a long one
     if len(B) > rank:
         return SpikeFree(False, f"{len(B)} different row directions but rank {rank}: (A u)_+ leaves the range of A")
     return _signs(np.asarray(np.linalg.inv(B @ B.T), dtype=np.float64))

@@ -68,6 +68,8 @@ def column_generation(
     check_positive(tol=tol, rounds=rounds)
     patches = patches_of(data.X, pooling)
     D = enumerate_patterns(patches.rows, limit=limit) if patterns is None else patterns
+    if len(D) != len(patches.rows):
+        raise ValueError(f"patterns has {len(D)} rows; pass one for each of the {len(patches.rows)} rows of patches")
     faces, Y, beta = faces_of(patches.rows, D), data.y.reshape(data.n, -1), data.beta
     U, w, R, best, history = np.zeros((0, patches.rank)), np.zeros(0), Y.copy(), 0.0, []
     for _ in range(int(rounds)):
