@@ -32,7 +32,6 @@ OPENBLAS_NUM_THREADS ?= 1
 MKL_NUM_THREADS      ?= 1
 export OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
 
-PYTEST = $(PY) -m pytest -n 2 --dist loadfile
 AT_ONCE = $(if $(JOBS),--jobs $(JOBS))
 
 .DEFAULT_GOAL := help
@@ -104,9 +103,9 @@ _types:
 	$(PY) -m mypy tools
 
 _tests:
-	$(PYTEST) -m "not network" tests
+	$(PY) -m pytest -n 2 --dist loadgroup -m "not network" tests
 
 _references:
 	@if ls notebooks/*.ipynb >/dev/null 2>&1; then set -x; \
-	  $(PYTEST) --nbval-lax --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks/*.ipynb; \
+	  $(PY) -m pytest -n 2 --dist loadfile --nbval-lax --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks/*.ipynb; \
 	else echo "no reference notebooks to check; make notebooks writes them"; fi
