@@ -8,6 +8,10 @@
 SIZE   ?= quick
 JOBS   ?=
 NB     ?=
+GRID   ?=
+SCHEDULER ?=
+A      ?=
+B      ?=
 PYTHON ?= python3
 
 ifeq ($(OS),Windows_NT)
@@ -35,7 +39,7 @@ export OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
 AT_ONCE = $(if $(JOBS),--jobs $(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test notebooks bench site lab run why report list clean distclean lock \
+.PHONY: help env reproduce test notebooks bench site lab run sweep diff why report list clean distclean lock \
   _needs_nb _style _types _tests _references
 
 help: ## this list
@@ -65,6 +69,13 @@ lab: env ## JupyterLab on notebooks/, each .py paired with its .ipynb
 
 run: _needs_nb env ## one or more notebooks: NB=01_two_layer, SIZE=quick or full
 	@$(PY) -m convexnn run $(NB) --size $(SIZE) $(AT_ONCE)
+
+sweep: _needs_nb env ## NB=01_two_layer at every point of GRID="seed=0:5 beta=0.1,1"; SCHEDULER=tcp://host:8786 for a cluster
+	@$(PY) -m convexnn sweep $(NB) --grid "$(GRID)" --size $(SIZE) $(AT_ONCE) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
+
+diff: env ## results B=results/quick against A=an/older/copy by claim; fails when a verdict is worse or a number moved
+	@$(if $(and $(A),$(B)),:,echo "which results? for example: make diff A=results/before B=results/quick" >&2; exit 2)
+	@$(PY) -m convexnn diff "$(A)" "$(B)" $(ARGS)
 
 why: _needs_nb env ## what has changed since the last result of NB=01_two_layer
 	@$(PY) -m convexnn why $(NB) --size $(SIZE)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -44,6 +47,53 @@ def run(names: tuple[str, ...], size: str, jobs: int | None, given: tuple[str, .
     if any(outcome.ending == "interrupted" for outcome in outcomes):
         sys.exit(130)
     if failed or problems:
+        sys.exit(1)
+
+
+@commands.command()
+@click.argument("name", metavar="NOTEBOOK")
+@click.option("--grid", required=True, metavar="AXES", help='The points: "seed=0:5 beta=0.1,1 size=quick,full".')
+@SIZE
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="Points at a time; default: one for each core.")
+@click.option("--scheduler", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler, e.g. tcp://host:8786.")
+def sweep(name: str, grid: str, size: str, jobs: int | None, scheduler: str | None) -> None:
+    """Run NOTEBOOK at every point of a grid of its parameters, then make a table and a figure of the claims.
+
+    Results lie in results/sweeps/<notebook>/, apart from those of `run`. What is there is not run again, a failed
+    point is kept and the rest goes on, and Ctrl-C keeps every finished point.
+    """
+    from convexnn.pipeline import summary
+    from convexnn.pipeline import sweep as sweeps
+
+    project = Project.find()
+    planned = sweeps.plan(project, name, grid, size)
+    shown: Any = progress.for_output(sys.stdout.isatty())
+    with contextlib.ExitStack() as stack:
+        place = None if scheduler is None else stack.enter_context(_cluster(scheduler))
+        outcomes = sweeps.run(project, planned, jobs or 0, shown, place)
+    _tell(project, "points", outcomes, planned.requests[0].slot.base)
+    for path in summary.write(project, planned, outcomes):
+        click.echo(project.relative(path))
+    endings = {outcome.ending for outcome in outcomes}
+    if endings & {"interrupted", "failed"}:
+        sys.exit(130 if "interrupted" in endings else 1)
+
+
+@commands.command()
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option("--rtol", default=1e-3, show_default=True, help="How far measured distances may move, as a share.")
+@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
+def diff(before: str, after: str, rtol: float, as_json: bool) -> None:
+    """Compare the results in B with those in A, claim by claim; exit code 1 when something is worse or has moved.
+
+    A and B are folders: of one result, or of several, e.g. results/quick and an older copy of it.
+    """
+    from convexnn.pipeline import differences
+
+    found = differences.compare(Project.find(), before, after, rtol)
+    click.echo(json.dumps(found.as_json(), indent=1) if as_json else "\n".join(found.lines()))
+    if found.is_grave():
         sys.exit(1)
 
 
@@ -149,17 +199,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(
     project: Project, names: Sequence[str], size: str, jobs: int, given: dict[str, str], force: bool
 ) -> list[runner.Outcome]:
-    """Run with progress, then say how it went and what to look at."""
+    """Run with progress, then say how it went."""
     shown: Any = progress.for_output(sys.stdout.isatty())
     outcomes = runner.run(project, names, size, jobs, given, force, shown)
+    _tell(project, "notebooks", outcomes, project.results(size))
+    return outcomes
+
+
+def _tell(project: Project, what: str, outcomes: Sequence[runner.Outcome], base: Path) -> None:
+    """How it went, and what to look at."""
     endings = [outcome.ending for outcome in outcomes]
     counts = ", ".join(f"{endings.count(ending)} {ending}" for ending in sorted(set(endings)))
-    click.echo(f"notebooks: {counts or 'there are none'}")
+    click.echo(f"{what}: {counts or 'there are none'}")
     for outcome in outcomes:
         if outcome.failure is not None:
-            kept = project.relative(project.results(size) / outcome.label / "failed.ipynb")
-            click.echo(f"  {outcome.label} {outcome.sentence()}\n    see {kept}", err=True)
-    return outcomes
+            kept = base / outcome.label / "failed.ipynb"
+            kept = kept if kept.exists() else kept.with_name("failed.json")
+            click.echo(f"  {outcome.label} {outcome.sentence()}\n    see {project.relative(kept)}", err=True)
+
+
+def _cluster(address: str) -> Any:
+    from convexnn.pipeline.cluster import Cluster
+
+    return Cluster(address)
 
 
 def _publish(project: Project, size: str) -> bool:

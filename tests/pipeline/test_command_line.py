@@ -30,7 +30,7 @@ def test_an_expected_error_is_one_line_and_code_2(project, capsys, arguments):
 def test_help_names_every_command(project, capsys):
     code, out, _ = call(capsys, "--help")
     assert code == 0
-    for word in ("run", "list", "why", "report", "reference", "clean", "data"):
+    for word in ("run", "sweep", "diff", "list", "why", "report", "reference", "clean", "data"):
         assert f"  {word} " in out
 
 

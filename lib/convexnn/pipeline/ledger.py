@@ -145,21 +145,26 @@ def seeds_text(row: Row) -> str:
 
 
 def _row(claim: Mapping[str, Any], found: Sequence[tuple[str, dict[str, Any], str]]) -> Row:
-    measurements = [(m, page) for _, stored, page in found for m in stored["measurements"]]
-    status = worst([m["status"] for m, _ in measurements]) if measurements else "not measured"
-    telling = [(m, page) for m, page in measurements if m["status"] == status]
-    best, page = max(telling, key=lambda pair: _weight(claim["kind"], pair[0])) if telling else ({}, "")
+    measurements = [{**m, "page": page} for _, stored, page in found for m in stored["measurements"]]
+    best = telling(claim["kind"], measurements) if measurements else {}
+    page = best.get("page", "")
     return Row(
         **{name: claim[name] for name in ("id", "statement", "scope", "kind", "tolerance")},
         source=claim["source_text"],
-        status=status,
+        status=best.get("status", "not measured"),
         measured=best.get("measured"),
         measurements=len(measurements),
-        seeds=tuple(sorted({seed for m, _ in measurements for seed in m["seeds"]})),
+        seeds=tuple(sorted({seed for m in measurements for seed in m["seeds"]})),
         note=best.get("note", ""),
         notebooks=tuple(dict.fromkeys(name for name, _, _ in found)),
         link=f"{page}#cell-id={best['cell']}" if best.get("cell") else page,
     )
+
+
+def telling(kind: str, measurements: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Of the measurements with the worst status the one farthest on the wrong side."""
+    status = worst([m["status"] for m in measurements])
+    return max((m for m in measurements if m["status"] == status), key=lambda m: _weight(kind, m))
 
 
 def _weight(kind: str, measurement: Mapping[str, Any]) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -55,7 +56,8 @@ class PlainProgress:
 
     def cell(self, label: str, cell: int, of: int) -> None:
         """Remember where it stands; `tick` says it."""
-        self.tracks[label].cell, self.tracks[label].of = cell, of
+        track = self.tracks.get(label, Track())  # news of a cluster may come after the end
+        track.cell, track.of = cell, of
 
     def tick(self) -> None:
         """Say where every notebook stands of which nothing was said for a while."""
@@ -109,7 +111,8 @@ class LiveProgress:
     def cell(self, label: str, cell: int, of: int) -> None:
         """Move a row on."""
         with self.guard:
-            self.tracks[label].cell, self.tracks[label].of = cell, of
+            track = self.tracks.get(label, Track())
+            track.cell, track.of = cell, of
 
     def done(self, label: str, line: str) -> None:
         """Turn the row into a line."""
@@ -130,6 +133,72 @@ class LiveProgress:
 
     def __exit__(self, *details: object) -> None:
         self.live.stop()
+
+
+class Countdown:
+    """Passes everything on, and says with each ending how many are left and for about how long.
+
+    expected   seconds of every label the last time, None where it is not known
+    at_once    how many run side by side
+    """
+
+    def __init__(self, inner: Progress, expected: Mapping[str, float | None], at_once: int) -> None:
+        self.inner, self.left, self.at_once = inner, dict(expected), max(1, min(at_once, len(expected)))
+        self.began: dict[str, float] = {}
+        self.guard = threading.Lock()
+        self.number, self.known_s, self.took_s, self.timed = len(expected), 0.0, 0.0, 0
+
+    def left_s(self) -> float | None:
+        """What is left: times of the last runs, scaled as those that ended were; the mean of these where unknown."""
+        mean = self.took_s / self.timed if self.timed else None
+        scale = self.took_s / self.known_s if self.known_s and self.timed else 1.0
+        times = [mean if expected is None else expected * scale for expected in self.left.values()]
+        known = [time for time in times if time is not None]
+        return sum(known) / self.at_once if len(known) == len(times) else None
+
+    def start(self, label: str, expected_s: float | None) -> None:
+        """Pass on, and take the time."""
+        self.began[label] = time.monotonic()
+        self.inner.start(label, expected_s)
+
+    def done(self, label: str, line: str) -> None:
+        """Pass on, with what is left."""
+        with self.guard:
+            expected, began = self.left.pop(label, None), self.began.pop(label, None)
+            if began is not None:
+                took = time.monotonic() - began
+                self.timed, self.took_s = self.timed + 1, self.took_s + took
+                self.known_s += took if expected is None else expected
+            left = self.left_s()
+        about = f", about {duration(left)} left" if left and self.left else ""
+        self.inner.done(label, f"{line} [{self.number - len(self.left)} of {self.number}{about}]")
+
+    def cell(self, label: str, cell: int, of: int) -> None:
+        """Pass on."""
+        self.inner.cell(label, cell, of)
+
+    def note(self, line: str) -> None:
+        """Pass on."""
+        self.inner.note(line)
+
+    def tick(self) -> None:
+        """Pass on."""
+        self.inner.tick()
+
+    def __enter__(self) -> Countdown:
+        self.inner.__enter__()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self.inner.__exit__(*details)
+
+
+def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, whichever a person would say."""
+    for size, unit in ((3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def for_output(is_terminal: bool) -> Progress:

@@ -48,6 +48,10 @@ class Project:
         """results/<size>, the folder of all products of that size."""
         return self.root / "results" / size
 
+    def sweeps(self, notebook: str) -> Path:
+        """results/sweeps/<notebook>: points/<label>/ and one folder of tables and figures for each grid."""
+        return self.root / "results" / "sweeps" / notebook
+
     def relative(self, path: Path) -> str:
         """`path` as a reader of the checkout writes it."""
         return path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()

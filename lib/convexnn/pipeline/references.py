@@ -97,7 +97,7 @@ def compare(stored: StoredResult, reference: Mapping[str, Any]) -> list[str]:
     for section in ("numbers", "arrays"):
         for name in sorted({*reference[section], *new[section]}):
             old, now = reference[section].get(name), new[section].get(name)
-            found += _differs(name, old, now)
+            found += differs(name, old, now)
     return found
 
 
@@ -126,7 +126,8 @@ def _faults(node: Mapping[str, Any], notebook: Notebook) -> list[str]:
     return found + [f"cell {cell['id']} holds an error" for cell in broken]
 
 
-def _differs(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> list[str]:
+def differs(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> list[str]:
+    """In words, how one number or array differs from its reference beyond the tolerance kept with that; at most one."""
     if old is None or new is None:
         return [f"{name} is not in the {'reference' if old is None else 'result'}"]
     if old.get("shape") != new.get("shape"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,27 @@ def finish(slot: Slot, parts: Mapping[str, Any], about: Mapping[str, Any]) -> No
     """Seal the work in `slot.running`, write its marker, swap it in."""
     folder, key = slot.running, key_of(parts)
     seal(folder, key)
-    for name in ("trace.json", "job.json", "processes.json"):
+    origin = read_json(folder / "provenance.json") or {}
+    for name in ("trace.json", "job.json", "processes.json", "provenance.json"):
         (folder / name).unlink(missing_ok=True)
     marker = {"format": 1, "label": slot.label, **about, "key": key, "parts": parts, "inventory": inventory(folder)}
-    write_atomically(folder / "run.json", json.dumps(marker, indent=1) + "\n")
+    write_atomically(folder / "run.json", json.dumps({**marker, "provenance": origin}, indent=1) + "\n")
     slot.publish()
+
+
+def adopt(slot: Slot, twin: Slot) -> bool:
+    """Copy the finished result of `twin` into `slot`, marker last; False when another runner has `twin` in hand."""
+    with twin.lock(give_up=lambda: True) as held:
+        marker = twin.finished()
+        if not held or marker is None:
+            return False
+        slot.begin()
+        for name in marker["inventory"]:
+            (slot.running / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(twin.folder / name, slot.running / name)
+    write_atomically(slot.running / "run.json", json.dumps({**marker, "label": slot.label}, indent=1) + "\n")
+    slot.publish()
+    return True
 
 
 def seal(folder: Path, key: str) -> None:

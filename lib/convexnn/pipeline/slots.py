@@ -4,6 +4,8 @@ results/<size>/<label>/              the finished result; run.json is its marker
 results/<size>/.running/<label>/     being made; becomes the result by two renames
 results/<size>/.previous/<label>/    the former result between those renames
 results/<size>/.locks/<label>        held while a runner works on the label; the system frees it when it dies
+
+The points of sweeps lie in the same way in results/sweeps/<notebook>/points/.
 """
 
 from __future__ import annotations
@@ -35,11 +37,14 @@ class Slot:
     @classmethod
     def of(cls, project: Project, notebook: Notebook, size: str, values: Mapping[str, Any]) -> Slot:
         """The slot for these parameters: the notebook's own with its defaults, else `<notebook>@name=value,...`."""
-        usual = notebook.values(size)
-        changed = ",".join(f"{name}={values[name]}" for name in sorted(values) if values[name] != usual[name])
-        readable = re.sub(r"[^\w=.,+-]", "_", changed)
-        tail = readable if len(readable) <= 80 else digest_of(dict(values))[:16]
-        return cls(project.results(size), f"{notebook.name}@{tail}" if changed else notebook.name)
+        changed = _changed(notebook, size, values)
+        return cls(project.results(size), f"{notebook.name}@{changed}" if changed else notebook.name)
+
+    @classmethod
+    def of_point(cls, project: Project, notebook: Notebook, size: str, values: Mapping[str, Any]) -> Slot:
+        """The slot of these parameters as a point of sweeps: apart from the results that ledger and pages are of."""
+        changed = _changed(notebook, size, values)
+        return cls(project.sweeps(notebook.name) / "points", f"{size},{changed}" if changed else size)
 
     @property
     def folder(self) -> Path:
@@ -116,16 +121,20 @@ class Slot:
             yield held
 
 
-def leftovers(project: Project, size: str) -> list[Slot]:
-    """The slots of `size` in which a killed run left something."""
-    base = project.results(size)
+def leftovers(base: Path) -> list[Slot]:
+    """The slots below `base` in which a killed run left something."""
     return [Slot(base, path.name) for name in (".running", ".previous") for path in sorted((base / name).glob("*"))]
 
 
 def recover_all(project: Project, size: str) -> list[str]:
-    """Recover every slot that no live runner holds; the labels that needed it."""
+    """Recover every slot of `size` that no live runner holds; the labels that needed it."""
+    return recover_in(project.results(size))
+
+
+def recover_in(base: Path) -> list[str]:
+    """The same for any folder of slots."""
     found = []
-    for slot in leftovers(project, size):
+    for slot in leftovers(base):
         with slot.lock(give_up=lambda: True) as held:
             if held and slot.recover():
                 found.append(slot.label)
@@ -151,6 +160,13 @@ def end_processes(path: Path) -> None:
             process = psutil.Process(pid)
             if abs(process.create_time() - started) < 1:
                 process.kill()
+
+
+def _changed(notebook: Notebook, size: str, values: Mapping[str, Any]) -> str:
+    """`name=value,...` of what is not the default, fit for a file name; its digest where that is long or lossy."""
+    usual = notebook.values(size)
+    words = ",".join(f"{name}={values[name]}" for name in sorted(values) if values[name] != usual[name])
+    return words if re.fullmatch(r"[\w=.,+-]{0,80}", words) else digest_of(dict(values))[:16]
 
 
 def _try_lock(handle: IO[str]) -> bool:
