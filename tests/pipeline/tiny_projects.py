@@ -75,6 +75,37 @@ result.save(rtol=1e-6, loss=losses.squared(2.0))
 result.measure(theorems.One.claims[1], 0.0)
 """
 
+# Waits while the file `wait` is there, and says in the file `waiting` who waits; seed 2 fails.
+SWEPT = """
+# %% tags=["parameters"]
+size: str = "quick"
+seed: int = 0
+beta: float = 0.1
+word: str = "a"
+
+# %% measure
+import os, time
+from pathlib import Path
+from convexnn import report
+from tiny import theorems
+
+gap, same, _ = theorems.One.claims
+result = report.Result(os.environ["CONVEXNN_NOTEBOOK"], parameters={"size": size, "seed": seed, "beta": beta})
+result.save(rtol=1e-6, value=beta * (1 + seed))
+result.measure(gap, 1e-9 * (1 + seed))
+result.measure(same, beta * 1e-6 * (1 if seed else float("nan")), seeds=[seed])
+
+# %% wait
+if seed and Path("../wait").exists():
+    Path("../waiting").write_text(str(os.getpid()))
+    while Path("../wait").exists():
+        time.sleep(0.05)
+
+# %% fail
+if seed == 2:
+    raise RuntimeError("seed 2 is broken")
+"""
+
 
 class Recorder(PlainProgress):
     """Remembers which notebooks were started: each start is one kernel."""

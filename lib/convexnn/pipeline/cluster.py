@@ -37,6 +37,8 @@ from convexnn.pipeline.slots import Slot
 
 #: Points handed to the scheduler at once: more than any small cluster has room for, so that no worker waits.
 HANDED = 200
+#: How long a scheduler may take to answer.
+TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,12 @@ class Delivery:
 class Cluster:
     """Connects when it is entered; ProjectError when Dask is not installed or no scheduler answers."""
 
-    def __init__(self, address: str, timeout_s: float = 20.0) -> None:
+    def __init__(self, address: str) -> None:
         if importlib.util.find_spec("distributed") is None:
             raise ProjectError("a Dask cluster needs distributed, which is not installed: pip install -e '.[sweep]'")
         distributed: Any = importlib.import_module("distributed")
         try:
-            self.client = distributed.Client(address, timeout=timeout_s, set_as_default=False)
+            self.client = distributed.Client(address, timeout=TIMEOUT_S, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
             start = "start one with `dask scheduler`, and workers with `dask worker ADDRESS` in this checkout"
             raise ProjectError(f"scheduler {address} does not answer ({error}); {start}") from error

@@ -35,7 +35,7 @@ def draw_sweep(summary: Mapping[str, Any]) -> Figure:
     """Points are verdicts, lines are medians; a dashed line is the claim's tolerance.
 
     The horizontal axis is the first axis with several values that is not the seed, the next such axis gives the
-    colours, all others lie on top of each other. Numbers that are not finite stand at the upper edge.
+    colours, all others lie on top of each other. Numbers that are not finite stand above the panel.
     """
     axis, colour = axes_of(summary["axes"])
     names = list(summary["claims"])
@@ -43,16 +43,19 @@ def draw_sweep(summary: Mapping[str, Any]) -> Figure:
     rows = math.ceil(len(names) / columns)
     figure, panels = canvas(columns, rows, width=4.2, height=2.7)
     shown: set[str] = set()
+    odd = False
     for panel, name in zip(panels, names):
         found = [row for row in summary["points"] if name in row["claims"]]
         points = [{**row["claims"][name], "values": row["values"]} for row in found]
         shown |= {point["status"] for point in points}
+        odd |= any(isinstance(point["measured"], str) for point in points)
         _panel(panel, summary, name, points, (axis, colour))
     for panel in panels[len(names) :]:
         panel.set_visible(False)
     for panel in panels[max(0, len(names) - columns) : len(names)]:
         panel.set_xlabel(f"{axis} (dimensionless)" if _is_numeric(summary["axes"][axis]) else axis)
     handles = _legend(summary["axes"], colour, shown)
+    handles += [Line2D([], [], ls="", label="above a panel: not a finite number")] if odd else []
     figure.legend(handles=handles, loc="outside lower center", ncol=min(len(handles), 2 * columns))
     return figure
 
@@ -67,7 +70,9 @@ def axes_of(axes: Mapping[str, Sequence[Any]]) -> tuple[str, str | None]:
 def _panel(panel: Axes, summary: Mapping[str, Any], name: str, points: Rows, shown: tuple[str, str | None]) -> None:
     (axis, colour), claim = shown, summary["claims"][name]
     ticks = summary["axes"][axis]
-    panel.set_title(name, fontsize=9)
+    is_odd = any(isinstance(point["measured"], str) for point in points)
+    panel.set_title(name, fontsize=9, pad=16 if is_odd else 6)
+    panel.margins(y=0.12)
     panel.set_ylabel(_what(claim["kind"]), fontsize=9)
     finite = [point for point in points if not isinstance(point["measured"], str)]
     heights = [_height(claim, point) for point in finite]
@@ -96,8 +101,8 @@ def _points(panel: Axes, chosen: Rows, claim: Mapping[str, Any], axis: str, tick
         x, odd = _place(point["values"][axis], ticks), isinstance(point["measured"], str)
         marker = MARKERS[point["status"]][0]
         face, edge = _colours(marker, ink)
-        where: dict[str, Any] = {"transform": panel.get_xaxis_transform()} if odd else {}
-        panel.plot(x, 0.97 if odd else _height(claim, point), marker, ms=6, mfc=face, mec=edge, zorder=3, **where)
+        where: dict[str, Any] = {"transform": panel.get_xaxis_transform(), "clip_on": False} if odd else {}
+        panel.plot(x, 1.05 if odd else _height(claim, point), marker, ms=6, mfc=face, mec=edge, zorder=3, **where)
 
 
 def _colours(marker: str, ink: str) -> tuple[str, str]:
