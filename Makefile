@@ -40,7 +40,7 @@ AT_ONCE = $(if $(JOBS),--jobs $(JOBS))
 
 .DEFAULT_GOAL := help
 .PHONY: help env reproduce test notebooks bench site lab run sweep diff why report list clean distclean lock \
-  _needs_nb _style _types _tests _references
+  _needs_nb _needs_a_b _style _types _tests _references
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -73,8 +73,7 @@ run: _needs_nb env ## one or more notebooks: NB=01_two_layer, SIZE=quick or full
 sweep: _needs_nb env ## NB=01_two_layer at every point of GRID="seed=0:5 beta=0.1,1"; SCHEDULER=tcp://host:8786 for a cluster
 	@$(PY) -m convexnn sweep $(NB) --grid "$(GRID)" --size $(SIZE) $(AT_ONCE) $(if $(SCHEDULER),--scheduler $(SCHEDULER))
 
-diff: env ## results B=results/quick against A=an/older/copy by claim; fails when a verdict is worse or a number moved
-	@$(if $(and $(A),$(B)),:,echo "which results? for example: make diff A=results/before B=results/quick" >&2; exit 2)
+diff: _needs_a_b env ## results B=results/quick against A=an/older/copy, by claim; fails when one is worse or has moved
 	@$(PY) -m convexnn diff "$(A)" "$(B)" $(ARGS)
 
 why: _needs_nb env ## what has changed since the last result of NB=01_two_layer
@@ -102,6 +101,9 @@ $(VENV_PY):
 
 _needs_nb:
 	@$(if $(NB),:,echo "which notebook? for example: make run NB=01_two_layer (make list names them)" >&2; exit 2)
+
+_needs_a_b:
+	@$(if $(and $(A),$(B)),:,echo "which results? for example: make diff A=results/before B=results/quick" >&2; exit 2)
 
 # The parts of `make test`: each runs whatever became of the others, and the last lines name those that failed.
 

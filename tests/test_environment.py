@@ -173,7 +173,7 @@ def test_missing_and_outdated_packages_are_named():
 # The Makefile
 
 PUBLIC = ["help", "env", "reproduce", "test", "notebooks", "bench", "site", "lab", "run"]
-PUBLIC += ["why", "report", "list", "clean", "distclean", "lock"]
+PUBLIC += ["sweep", "diff", "why", "report", "list", "clean", "distclean", "lock"]
 
 
 def make(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -213,7 +213,19 @@ def test_make_reproduce_passes_the_size_and_the_number_of_jobs():
     assert "-m convexnn site --size full --if-possible; exit $ended" in full  # a failed notebook does not cost the site
 
 
-@pytest.mark.parametrize("target", ["run", "why"])
+def test_make_sweep_and_make_diff_pass_what_they_are_given():
+    grid = 'sweep 01 --grid "seed=0:5 beta=0.1,1" --size full --jobs 2 --scheduler tcp://h:1'
+    given = ("NB=01", "GRID=seed=0:5 beta=0.1,1", "SIZE=full", "JOBS=2", "SCHEDULER=tcp://h:1")
+    assert grid in make("-n", "sweep", *given).stdout
+    assert (
+        '-m convexnn diff "results/before" "results/quick"'
+        in make("-n", "diff", "A=results/before", "B=results/quick").stdout
+    )
+    done = make("diff", "A=x")
+    assert done.returncode != 0 and "B=results/quick" in done.stderr
+
+
+@pytest.mark.parametrize("target", ["run", "sweep", "why"])
 def test_a_target_that_needs_a_notebook_asks_for_it_before_anything_is_installed(target):
     done = make(target)
     assert done.returncode != 0
@@ -231,7 +243,7 @@ def test_every_command_the_makefile_gives_to_the_library_exists():
     from convexnn.__main__ import commands
 
     used = set(re.findall(r"-m convexnn (\w+)", MAKEFILE))
-    assert used == {"run", "why", "report", "list", "reference", "site"}
+    assert used == {"run", "sweep", "diff", "why", "report", "list", "reference", "site"}
     assert used <= set(commands.commands)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 from tiny_projects import SWEPT, Recorder, tiny
@@ -138,6 +139,24 @@ def test_the_command_refuses_in_one_line(project, monkeypatch, capsys, arguments
         main(("sweep", *arguments))
     err = capsys.readouterr().err
     assert exit.value.code == 2 and words in err and err.startswith("error: ") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("ending", "code"), [("unchanged", 0), ("failed", 1), ("interrupted", 130)])
+def test_the_exit_code_tells_failed_and_interrupted_points(project, monkeypatch, capsys, ending, code):
+    monkeypatch.setenv("CONVEXNN_ROOT", str(project.root))
+    real, failure = sweep.run, {"where": "cell 1 of 1", "error": "odd", "traceback": ""}
+
+    def run(*arguments):
+        first, *rest = real(*arguments)
+        return [replace(first, ending=ending, failure=failure if ending == "failed" else None), *rest]
+
+    monkeypatch.setattr(sweep, "run", run)
+    with pytest.raises(SystemExit) as exit:
+        main(("sweep", "01", "--grid", "seed=0:2"))
+    assert (exit.value.code or 0) == code
+    shown = capsys.readouterr()
+    assert "results/sweeps/01_swept/quick_seed=0..2/summary.md" in shown.out
+    assert ("odd" in shown.err) == (ending == "failed")
 
 
 def test_the_countdown_scales_the_times_of_the_last_runs_by_what_it_sees():

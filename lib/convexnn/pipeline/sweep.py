@@ -9,8 +9,8 @@ nothing. A result of the same key among the ordinary ones is copied, not made ag
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,8 @@ def plan(project: Project, name: str, text: str, size: str = "quick") -> Sweep:
     notebook = find(project, [name])[0]
     grid = parse(notebook, text, size)
     points = tuple(grid.points())
-    return Sweep(notebook, grid, points, tuple(_request(project, notebook, size, point) for point in points))
+    requests = [_request(project, notebook, size, point) for point in points]
+    return Sweep(notebook, grid, points, tuple(_timed(request, requests) for request in requests))
 
 
 def run(
@@ -77,6 +78,13 @@ def opening(sweep: Sweep, todo: int, countdown: Countdown) -> str:
     left = countdown.left_s()
     times = "" if left is None else f", about {duration(left)} by the times of earlier runs"
     return f"{sweep.notebook.name}: {len(sweep.grid)} points, {todo} to run, {countdown.at_once} at a time{times}"
+
+
+def _timed(request: Request, others: Sequence[Request]) -> Request:
+    """With a time: its own, else the mean of the other points of its size."""
+    known = [other.expected_s for other in others if other.size == request.size and other.expected_s is not None]
+    guess = sum(known) / len(known) if known else None
+    return request if request.expected_s is not None else replace(request, expected_s=guess)
 
 
 def _request(project: Project, notebook: Notebook, size: str, point: Mapping[str, Any]) -> Request:
