@@ -28,6 +28,8 @@ MARKERS = {
     "bad_input": ("D", "bad input"),
 }
 FLOOR = 1e-17
+#: Share of the horizontal axis between two colours at one place.
+APART = 0.02
 
 
 @styled
@@ -77,32 +79,37 @@ def _panel(panel: Axes, summary: Mapping[str, Any], name: str, points: Rows, sho
     finite = [point for point in points if not isinstance(point["measured"], str)]
     heights = [_height(claim, point) for point in finite]
     groups = summary["axes"][colour] if colour else [None]
-    for value, ink in zip(groups, LINES):
+    for number, (value, ink) in enumerate(zip(groups, LINES)):
         chosen = [point for point in points if colour is None or point["values"][colour] == value]
-        _points(panel, chosen, claim, axis, ticks, ink)
+        aside = APART * (number - (len(groups) - 1) / 2)
+        _points(panel, chosen, claim, (axis, ticks), ink, aside)
     sign = -1.0 if claim["kind"] == "one_sided" else 1.0
     if claim["tolerance"] > 0:
         panel.axhline(sign * claim["tolerance"], color=RED, lw=1, ls="--", zorder=1)
         heights.append(sign * claim["tolerance"])
-    _scale(panel, heights, claim)
+    _scale(panel, heights)
     _horizontal(panel, ticks)
 
 
-def _points(panel: Axes, chosen: Rows, claim: Mapping[str, Any], axis: str, ticks: Sequence[Any], ink: str) -> None:
-    """The markers of one colour, and the line through their medians."""
+def _points(
+    panel: Axes, chosen: Rows, claim: Mapping[str, Any], along: tuple[str, Sequence[Any]], ink: str, aside: float
+) -> None:
+    """The markers of one colour, and the line through their medians; `aside` keeps the colours from hiding others."""
+    axis, ticks = along
     medians = {}
     for tick in ticks:
         here = [p for p in chosen if p["values"][axis] == tick and not isinstance(p["measured"], str)]
         if here:
-            medians[_place(tick, ticks)] = float(np.median([_height(claim, point) for point in here]))
+            medians[_place(tick, ticks, aside)] = float(np.median([_height(claim, point) for point in here]))
     if len(medians) > 1:
-        panel.plot(list(medians), list(medians.values()), color=ink, lw=1.2, alpha=0.8, zorder=2)
+        panel.plot(list(medians), list(medians.values()), color=ink, lw=1.2, zorder=2)
     for point in chosen:
-        x, odd = _place(point["values"][axis], ticks), isinstance(point["measured"], str)
+        x, odd = _place(point["values"][axis], ticks, aside), isinstance(point["measured"], str)
         marker = MARKERS[point["status"]][0]
         face, edge = _colours(marker, ink)
-        where: dict[str, Any] = {"transform": panel.get_xaxis_transform(), "clip_on": False} if odd else {}
-        panel.plot(x, 1.05 if odd else _height(claim, point), marker, ms=6, mfc=face, mec=edge, zorder=3, **where)
+        where = panel.get_xaxis_transform() if odd else panel.transData
+        y = 1.05 if odd else _height(claim, point)
+        panel.plot(x, y, marker, ms=6, mfc=face, mec=edge, zorder=3, transform=where, clip_on=not odd)
 
 
 def _colours(marker: str, ink: str) -> tuple[str, str]:
@@ -116,14 +123,26 @@ def _height(claim: Mapping[str, Any], point: Mapping[str, Any]) -> float:
     return max(abs(measured), FLOOR) if claim["kind"] in ("certificate", "agreement") else measured
 
 
-def _scale(panel: Axes, heights: Sequence[float], claim: Mapping[str, Any]) -> None:
-    """Logarithmic where everything is positive; around zero in between, linear up to the tolerance."""
+def _scale(panel: Axes, heights: Sequence[float]) -> None:
+    """Logarithmic where everything is positive; on both sides of zero where the sizes differ much; else plain."""
+    sizes = [abs(height) for height in heights if height]
     if not heights or min(heights) > 0:
         panel.set_yscale("log")
-        return
-    sizes = [abs(height) for height in heights if height]
-    if sizes and max(sizes) > 100 * min(sizes):
-        panel.set_yscale("symlog", linthresh=max(claim["tolerance"], 1e-12))
+    elif sizes and max(sizes) > 100 * min(sizes):
+        _around_zero(panel, min(heights), max(heights), max(min(sizes), 1e-12))
+
+
+def _around_zero(panel: Axes, low: float, high: float, smallest: float) -> None:
+    """Powers of ten on both sides, at most four labelled on each, and half a decade for all below `smallest`."""
+    panel.set_yscale("symlog", linthresh=smallest, linscale=0.5)
+    panel.set_ylim(3 * low if low < 0 else -smallest, 3 * high if high > 0 else smallest)
+    ticks = [0.0]
+    for sign, end in ((-1, -low), (1, high)):
+        first, last = math.log10(smallest), math.floor(math.log10(max(end, 1e-300)) + 1e-9)
+        powers = list(range(math.ceil(min(first + 0.5, max(first, last))), last + 1))
+        ticks += [sign * 10.0**power for power in powers[:: -max(1, math.ceil(len(powers) / 4))]]
+    panel.set_yticks(sorted(ticks))
+    panel.minorticks_off()
 
 
 def _what(kind: str) -> str:
@@ -136,7 +155,7 @@ def _horizontal(panel: Axes, ticks: Sequence[Any]) -> None:
     if not _is_numeric(ticks):
         panel.set_xticks(range(len(ticks)), [str(tick) for tick in ticks])
         return
-    if min(ticks) > 0 and max(ticks) >= 10 * min(ticks):
+    if _is_wide(ticks):
         panel.set_xscale("log")
     if len(ticks) <= 8:
         panel.set_xticks(list(ticks), [f"{tick:g}" for tick in ticks])
@@ -147,8 +166,16 @@ def _is_numeric(values: Sequence[Any]) -> bool:
     return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
 
 
-def _place(tick: Any, ticks: Sequence[Any]) -> float:
-    return float(tick) if _is_numeric(ticks) else float(list(ticks).index(tick))
+def _is_wide(ticks: Sequence[Any]) -> bool:
+    return _is_numeric(ticks) and min(ticks) > 0 and max(ticks) >= 10 * min(ticks)
+
+
+def _place(tick: Any, ticks: Sequence[Any], aside: float) -> float:
+    """Where `tick` stands, moved by the share `aside` of the axis."""
+    if _is_wide(ticks):
+        return float(tick * (max(ticks) / min(ticks)) ** aside)
+    places = [float(each) for each in ticks] if _is_numeric(ticks) else [float(k) for k in range(len(ticks))]
+    return places[list(ticks).index(tick)] + aside * ((max(places) - min(places)) or 1.0)
 
 
 def _legend(axes: Mapping[str, Sequence[Any]], colour: str | None, shown: set[str]) -> list[Line2D]:
