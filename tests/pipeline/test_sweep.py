@@ -53,6 +53,21 @@ def test_a_result_with_the_same_key_is_copied_and_not_run(project):
     assert any("taken from results/quick/01_swept" in line for line in recorder.lines)
 
 
+def test_a_result_that_is_out_of_date_in_hand_or_damaged_is_not_copied(project):
+    request = replace(sweep.plan(project, "01", "seed=0").requests[0], slot=Slot(project.root / "copies", "x"))
+    state, worker = keys.State.now(project), runner.Runner(project, Recorder())
+    library = {name: "changed" for name in state.library}
+    assert not worker.adopt(request, replace(state, library=library)) and not request.slot.folder.exists()
+    with request.elsewhere.lock(give_up=lambda: True) as held:
+        assert held and not worker.adopt(request, state) and not request.slot.folder.exists()
+    page = request.elsewhere.folder / "notebook.html"
+    kept = page.read_bytes()
+    page.write_bytes(kept[:-1])
+    assert not worker.adopt(request, state)
+    page.write_bytes(kept)
+    assert worker.adopt(request, state) and request.slot.finished()["label"] == "x"
+
+
 def test_an_ordinary_run_takes_a_point_of_a_sweep(project):
     recorder = Recorder()
     outcome = runner.run(project, ["01"], given={"seed": "1"}, progress=recorder)[0]

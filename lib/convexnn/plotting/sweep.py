@@ -188,4 +188,6 @@ def _legend(axes: Mapping[str, Sequence[Any]], colour: str | None, shown: set[st
     for marker, word in sorted(words, key=lambda pair: "osXD".index(pair[0])):
         face, edge = _colours(marker, BLACK)
         handles.append(Line2D([], [], marker=marker, ls="", mfc=face, mec=edge, label=word))
+    if sum(len(values) > 1 for values in axes.values()) > (1 if colour is None else 2):
+        handles.append(Line2D([], [], color=BLACK, lw=1.2, label="median"))
     return [*handles, Line2D([], [], color=RED, lw=1, ls="--", label="tolerance of the claim")]
