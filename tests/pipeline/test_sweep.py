@@ -172,6 +172,10 @@ def test_the_exit_code_tells_failed_and_interrupted_points(project, monkeypatch,
     shown = capsys.readouterr()
     assert "results/sweeps/01_swept/quick_seed=0..2/summary.md" in shown.out
     assert ("odd" in shown.err) == (ending == "failed")
+    rows = json.loads((project.sweeps("01_swept") / "quick_seed=0..2/summary.json").read_text())["points"]
+    is_whole = ending == "unchanged"  # an earlier result does not hide what happened to it since
+    assert rows[0]["state"] == ("finished" if is_whole else ending)
+    assert bool(rows[0]["claims"]) == bool(rows[0]["key"]) == is_whole
 
 
 def test_the_countdown_scales_the_times_of_the_last_runs_by_what_it_sees():
