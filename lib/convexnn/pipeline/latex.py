@@ -19,8 +19,8 @@ LOOSE = rf"(?:{RAISED}|_\+|_\d(?!\w)|_\((?:[^()]|\([^()]*\))*\))"
 #: What the project writes in ASCII and a reader wants as mathematics; everything else is escaped as it is.
 ASCII_MATH = re.compile(
     rf"(?P<greek>\b(?:alpha|beta|lambda|sigma|tau)\b|\b(?:alpha|beta|lambda|sigma|tau)(?=_))(?P<marks>{MARK}*)"
-    rf"|(?<![\w.\\])(?P<letter>[A-Za-z])(?P<letter_marks>{MARK}+)"
-    r"|(?<![\w'.])(?P<alone>[b-zB-HJ-Z]|X[uw]|(?<=[|(])a(?=[|)])|(?<== )I)(?![\w']|\.\w)"
+    rf"|(?<![\w.\\])(?P<letter>[A-Za-z1])(?P<letter_marks>{MARK}+)"
+    r"|(?<![\w'.])(?<!\d )(?P<alone>[b-zB-HJ-Z]|X[uw]|(?<=[|(])a(?=[|)])|(?<== )I)(?![\w']|\.\w)"
     r"|\b(?P<power>\d+(?:\.\d+)?e[-+]?\d+)\b"
     r"|\bl(?P<norm>1|2|inf)\b"
     rf"|(?<=[)}}|\]a-z])(?P<loose>{LOOSE}+)"
@@ -33,10 +33,15 @@ def escape(text: str) -> str:
     return "".join(SPECIAL.get(char, char if ord(char) < 128 else _accented(char)) for char in text)
 
 
-def prose(text: str) -> str:
-    """A sentence of a claim or caption: `sigma_i`, `X'`, `s^(2/L)`, `>=` as mathematics, the rest escaped."""
+def prose(text: str, letters: bool = True) -> str:
+    """A sentence of a claim or caption: `sigma_i`, `X'`, `s^(2/L)`, `>=` as mathematics, the rest escaped.
+
+    A letter that stands alone is a symbol unless `letters` is False: instances of benchmarks are called S, M, L.
+    """
     parts, at = [], 0
     for found in ASCII_MATH.finditer(text):
+        if found["alone"] and not letters:
+            continue
         parts += [escape(text[at : found.start()]), _set(found)]
         at = found.end()
     return "".join([*parts, escape(text[at:])]).replace("$$", "")
@@ -69,14 +74,14 @@ def tabular(head: Sequence[str], rows: Iterable[Sequence[str]], align: str) -> s
 
 
 def column(values: Sequence[Any]) -> list[str]:
-    """The cells of a column: numbers with one count of decimals, four digits for the largest; words as prose."""
-    floats = [abs(value) for value in values if isinstance(value, float)]
-    if not floats or not all(map(math.isfinite, floats)) or max(floats) == 0:
+    """The cells of a column: numbers with one count of decimals, enough for four digits; words as prose."""
+    floats = [abs(value) for value in values if isinstance(value, float) and value != 0]
+    if not floats or not all(map(math.isfinite, floats)) or min(floats) < 1e-4:
         return [prose(value) if isinstance(value, str) else number(value) for value in values]
-    digits = max(0, 3 - math.floor(math.log10(max(floats))))
-    even = digits < 6 and all(value == 0 or value * 10**digits >= 1 for value in floats)
-    form = f".{digits}f" if even else ".4g"
-    return [prose(value) if isinstance(value, str) else number(value, form) for value in values]
+    largest, smallest = max(floats), min(floats)
+    digits = max(0, 3 - math.floor(math.log10(smallest if largest < 1e3 * smallest else largest)))
+    form = f".{digits}f"
+    return [prose(value) if isinstance(value, str) else number(value, form if value else ".0f") for value in values]
 
 
 def alignment(rows: Sequence[Sequence[Any]]) -> str:

@@ -81,12 +81,14 @@ def gather(project: Project, size: str, folder: Path) -> Values:
             path.write_text(section_of(project, values, group), encoding="utf-8")
     main = uncommented((folder / "main.tex").read_text(encoding="utf-8"))
     rest = [group for group in groups if f"{{sections/{group}}}" not in main]
-    inputs = "".join(f"\\input{{sections/{group}}}\n" for group in rest)
+    inputs = "".join(f"\\theoremstart\\input{{sections/{group}}}\n" for group in rest)
     (folder / "theorems.tex").write_text(inputs, encoding="utf-8")
     values = Values(project, size, citations, tuple(filter(None, (shape(folder, group) for group in rest))))
     texts = {path: path.read_text(encoding="utf-8") for path in sorted(folder.rglob("*.tex"))}
     check_citations(texts, set(re.findall(r"^@\w+\{([^,\s]+)", (source / "references.bib").read_text("utf-8"), re.M)))
-    asked = [ask for path, text in texts.items() for ask in requests(text, f"paper/{path.relative_to(folder)}")]
+    asked = [
+        ask for path, text in texts.items() for ask in requests(text, f"paper/{path.relative_to(folder).as_posix()}")
+    ]
     define(values, asked, folder)
     return values
 

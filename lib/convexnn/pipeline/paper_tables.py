@@ -67,13 +67,14 @@ def ledger(group: str, rows: Sequence[Row], made: Sequence[str]) -> str:
         mark = "" if "arXiv" in row.source else r"\ownclaim"
         status = SHORT.get(row.status, rf"\textbf{{{escape(row.status.replace('_', ' '))}}}")
         cells = [prose(row.statement) + mark, row.scope, required, rounded(row.measured), status]
-        body.append(" & ".join(cells) + r" \\")
+        body.append(" & ".join(cells))
+    ends = [r" \\*" if at < 2 or at >= len(body) - 4 else r" \\" for at in range(len(body) - 1)] + [r" \\"]
     return "\n".join(
         [
-            r"\FloatBarrier\par{\footnotesize\setlength{\tabcolsep}{4pt}",
+            r"\ledgerstart{\footnotesize\setlength{\tabcolsep}{4pt}",
             rf"\begin{{longtable}}{{@{{}}{widths}@{{}}}}", caption,
             rf"\toprule {head} \midrule\endfirsthead \toprule {head} \midrule\endhead \bottomrule\endlastfoot",
-            *body, r"\end{longtable}}",
+            *map("".join, zip(body, ends, strict=True)), r"\end{longtable}}",
         ]
     )  # fmt: skip
 
@@ -103,7 +104,7 @@ def _time(row: Mapping[str, Any]) -> str:
 
 def goals(rows: Sequence[Sequence[str]]) -> str:
     """Goals against stored measurements, as benchmarks/results/goals.md has them; methods in brackets are left out."""
-    cells = [[prose(re.sub(r" \(\+v:.*\)", "", cell)) for cell in row] for row in rows]
+    cells = [[prose(re.sub(r" \(\+v:.*\)", "", cell), letters=False) for cell in row] for row in rows]
     widths = r"p{0.27\linewidth}p{0.2\linewidth}>{\raggedright\arraybackslash}p{0.33\linewidth}l"
     return tabular(["problem", "to reach", "measured", "outcome"], cells, widths)
 

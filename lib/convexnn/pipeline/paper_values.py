@@ -21,6 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from convexnn.claims import STATUSES
 from convexnn.pipeline import ledger as ledgers
 from convexnn.pipeline import paper_tables as tables
 from convexnn.pipeline.latex import number, rounded, tabular, uncommented
@@ -121,7 +122,8 @@ class Values:
         try:
             return str(getattr(self, f"_{request.macro}")(request.option, *request.arguments))
         except NotRun as error:
-            return rf"\notrun{{{tables.code(str(error))}}}"
+            label = rf"\phantomsection\label{{fig:{':'.join(request.arguments)}}}"  # the text may refer to the figure
+            return rf"\notrun{{{tables.code(str(error))}}}" + label * (request.macro == "resultfigure")
         except ProjectError as error:
             raise ProjectError(f"{request.place}: \\{request.macro}: {error}") from error
 
@@ -178,6 +180,8 @@ class Values:
     def _ledger(self, _: str, group: str) -> str:
         rows = _of(self.groups, group, "groups of claims")
         names = sorted({name for row in rows for name in row.notebooks})
+        if not names:
+            raise NotRun(group)
         return tables.ledger(group, rows, [tables.origin(name, self._result(name)) for name in names])
 
     def _sources(self, _: str, group: str) -> str:
@@ -188,8 +192,9 @@ class Values:
         return cited[0] if len(cited) == 1 else ", ".join(cited[:-1]) + " and " + cited[-1]
 
     def _howmany(self, _: str, status: str) -> str:
-        counts = {"claims": len(self.rows), "notebooks": len(self.results), "contradicted": 0, "inconclusive": 0}
-        return str(_of({**counts, "not measured": 0} | self.ledger.counts(), status, "statuses"))
+        counts = {str(word): 0 for word in (*STATUSES, "not measured")}
+        counts |= {"claims": len(self.rows), "notebooks": len(self.results), **self.ledger.counts()}
+        return str(_of(counts, status, "statuses"))
 
     def _benched(self, table: str, instance: str, solver: str, name: str) -> float:
         rows = [row for row in _of(self.benchmarks, table, "benchmark tables") if row["instance"] == instance]
