@@ -11,6 +11,8 @@
     declared    the claims of all theorems, asked in a process of its own
     ledger      claims declared against claims measured
     index       one page for eyes
+    site        notebooks, ledger and library as a book that opens from disk
+    paper       theorems, figures, ledger and benchmarks as a PDF; with paper_values, paper_tables and latex
     references  what is committed, and the comparison with it
     clean       removing results
 
