@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from tiny_projects import GAUGE, LOSS, tiny, write
 from convexnn import report
 from convexnn.__main__ import main
 from convexnn.claims import Claim, Source
-from convexnn.pipeline import paper
-from convexnn.pipeline.latex import column, escape, number, prose, rounded
+from convexnn.pipeline import paper, paper_tables
+from convexnn.pipeline.latex import column, escape, number, prose, rounded, uncommented
+from convexnn.pipeline.ledger import Row
 from convexnn.pipeline.paper_values import MACROS, Values, requests
 from convexnn.pipeline.project import Project, ProjectError
 
@@ -26,7 +28,8 @@ MAIN = r"""
 \input{preamble}
 \begin{document}
 \input{values}
-\section{Tiny} The value is \val[.3f]{01_gauge}{value}, the loss \val{02_loss}{loss}; \howmany{certified} certified.
+\section{Tiny} \today.
+The value is \val[.3f]{01_gauge}{value}, the loss \val{02_loss}{loss}; \howmany{certified} certified.
 See Figure~\ref{fig:01_gauge:curve} and \cell{01_gauge}{both}{1}{name}. % \val{nowhere}{nothing}
 \resultfigure{01_gauge}{curve} \resulttable{01_gauge}{both} \runs
 \input{theorems}
@@ -159,6 +162,33 @@ def test_citations_and_sources_have_to_be_in_the_bibliography(project):
         gathered(project)
 
 
+def test_a_ledger_row_says_what_was_required_and_shouts_when_it_failed():
+    row = Row(
+        "t.c", "the point is above", "Tiny (arXiv 0000.00000)", "network", "one_sided", 1e-9, "holds_on_tested", 2e-4,
+        1, (0,), "", ("01_a",), "",
+    )  # fmt: skip
+    held = paper_tables.ledger("t", [row], ["a run"])
+    assert r"the point is above & network & above $\ge$ $-10^{-9}$ & 0.0002 & holds \\" in held
+    failed = replace(row, status="contradicted", kind="agreement", tolerance=0.0, source="this project")
+    both = paper_tables.ledger("t", [failed, row], ["a run"])
+    assert r"above\ownclaim & network & diff.\ $\le$ 0 & 0.0002 & \textbf{contradicted} \\*" in both
+
+
+def test_seconds_of_solvers_say_who_proved_what():
+    common = {"share": 0.01, "status": "reached", "cpu_s": 2.0}
+    rows = [
+        {**common, "instance": "L, 0.01", "n": 20, "contender": "peer", "certified_cpu_s": 3.0},
+        {**common, "instance": "S, 0.01", "n": 10, "contender": "peer"},
+        {**common, "instance": "S, 0.01", "n": 10, "contender": "interior", "certified_cpu_s": 1.0},
+        {**common, "instance": "L, 0.01", "n": 20, "contender": "other", "status": "limit", "limit_s": 60.0},
+        {**common, "instance": "S, 0.01", "n": 10, "contender": "other", "status": "skipped"},
+        {**common, "instance": "S, 0.1", "n": 10, "contender": "elsewhere", "share": 0.1},
+    ]
+    table = paper_tables.solver_times(rows, 0.01).splitlines()
+    assert table[2] == r"solver & S & L \\"
+    assert table[4:7] == [r"\texttt{interior} & 1 & --- \\", r"other & --- & $>$60 \\", r"peer & (2) & 3 \\"]
+
+
 # ---- LaTeX ----------------------------------------------------------------------------------------------------------
 
 
@@ -169,7 +199,7 @@ def test_two_builds_in_two_places_are_the_same_bytes(project, tmp_path, monkeypa
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     second = paper.build(prepared(tmp_path / "elsewhere" / "deeper", monkeypatch))
     assert first != second and first.read_bytes() == second.read_bytes()
-    assert b"CreationDate" not in first.read_bytes()
+    assert b"CreationDate" not in first.read_bytes() and b"/ID [" not in first.read_bytes()
     assert str(tmp_path).encode() not in first.read_bytes()
     made = first.stat().st_mtime_ns
     assert paper.build(project).stat().st_mtime_ns == made  # nothing changed, nothing is set again
@@ -275,8 +305,9 @@ def test_the_preamble_defines_every_macro_that_the_builder_knows():
 def test_no_measured_number_is_typed_into_the_prose():
     """A decimal fraction in the text would be one; tolerances are powers of ten, and beta shares name an instance."""
     for path in SOURCES:
-        text = re.sub(r"\\\w+(\[[^\]]*\])?(\{[^{}]*\})+", "", path.read_text(encoding="utf-8"))
-        found = re.findall(r"(?<![\w.])\d+\.\d+(?![\w.}])", re.sub(r"0\.01\\,|[\d.]+\\linewidth", "", text))
+        calls = rf"\\({'|'.join(MACROS)})(?![a-z])(\[[^\]]*\])?(\{{[^{{}}]*\}})*"
+        text = re.sub(rf"{calls}|0\.01\\,|[\d.]+\\linewidth", "", uncommented(path.read_text(encoding="utf-8")))
+        found = re.findall(r"(?<![\w.])\d+\.\d+(?![\w.])", text)
         assert path.name == "preamble.tex" or found == [], (path.name, found)
 
 
