@@ -318,6 +318,18 @@ def test_the_paper_can_be_set_without_any_result_and_no_box_is_too_wide(checkout
     assert paper.overfull(folder) == []
 
 
+@needs_latex
+def test_a_theorem_may_lose_its_text_and_the_paper_still_fits(tmp_path):
+    for name in ("pyproject.toml", "benchmarks", "lib", "notebooks"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / "paper", tmp_path / "paper", ignore=shutil.ignore_patterns("*.pdf"))
+    (tmp_path / "paper" / "sections" / "attention.tex").unlink()
+    folder = tmp_path / "build" / "paper"
+    paper.gather(Project.find(tmp_path), "quick", folder)
+    assert "one nuclear norm" in (folder / "sections" / "attention.tex").read_text(encoding="utf-8")
+    assert paper.typeset(folder).is_file() and paper.overfull(folder) == []
+
+
 # ---- text and numbers as LaTeX --------------------------------------------------------------------------------------
 
 

@@ -156,7 +156,7 @@ def section_of(project: Project, values: Values, group: str) -> str:
     figures = [f"\\resultfigure{{{nb}}}{{{name}}}" for nb in notebooks for name in values.results[nb]["figures"]]
     lines = [f"\\section{{{escape(group.replace('_', ' ').capitalize())}}}\\label{{sec:{group}}}"]
     lines += [f"Sources: \\sources{{{group}}}. The statement, as the module has it:"]
-    lines += [r"{\footnotesize\begin{verbatim}", said.encode("ascii", "replace").decode(), r"\end{verbatim}}"] * bool(
+    lines += [r"{\docstringsize\begin{verbatim}", said.encode("ascii", "replace").decode(), r"\end{verbatim}}"] * bool(
         said
     )
     return "\n".join([*lines, *figures, f"\\ledger{{{group}}}", ""])
