@@ -39,7 +39,7 @@ export OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
 AT_ONCE = $(if $(JOBS),--jobs $(JOBS))
 
 .DEFAULT_GOAL := help
-.PHONY: help env reproduce test notebooks bench site lab run sweep diff why report list clean distclean lock \
+.PHONY: help env reproduce test notebooks bench site paper lab run sweep diff why report list clean distclean lock \
   _needs_nb _needs_a_b _style _types _tests _references
 
 help: ## this list
@@ -48,8 +48,9 @@ help: ## this list
 env: ## make or complete the environment (nothing to do: a tenth of a second)
 	@$(PYTHON) tools/bootstrap.py
 
-reproduce: env ## every notebook, then ledger, index and site; SIZE=quick (minutes) or full (the paper's), JOBS=n at once
-	@$(PY) -m convexnn run --size $(SIZE) $(AT_ONCE); ended=$$?; $(PY) -m convexnn site --size $(SIZE) --if-possible; exit $$ended
+reproduce: env ## every notebook, then ledger, site and paper; SIZE=quick (minutes) or full (the paper's), JOBS=n at once
+	@$(PY) -m convexnn run --size $(SIZE) $(AT_ONCE); ended=$$?; $(PY) -m convexnn site --size $(SIZE) --if-possible; \
+	  $(PY) -m convexnn paper --size $(SIZE) --if-possible; exit $$ended
 
 test: env ## style, types, tests, then the committed notebooks against their stored outputs
 	@$(MAKE) --no-print-directory --keep-going _style _types _tests _references
@@ -63,6 +64,9 @@ bench: env ## goals against stored measurements; TABLE=gated, cone, first-order,
 
 site: env ## the notebooks, the ledger, benchmarks and the library as a book: site/index.html, opens from disk
 	@$(PY) -m convexnn site --size $(SIZE)
+
+paper: env ## theorems, figures, ledger and benchmarks as a PDF: paper/convexnn.pdf (needs LaTeX)
+	@$(PY) -m convexnn paper --size $(SIZE)
 
 lab: env ## JupyterLab on notebooks/, each .py paired with its .ipynb
 	@$(PY) -m jupyterlab --JupytextConfiguration.formats=ipynb,py:percent notebooks
@@ -85,8 +89,8 @@ report: env ## ledger and index from the results there are
 list: env ## the notebooks and the state of their results
 	@$(PY) -m convexnn list --size $(SIZE)
 
-clean: ## remove the site, build products and caches; results, data and .venv stay
-	rm -rf site build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean: ## remove site, paper, build products and caches; results, data and .venv stay
+	rm -rf site paper/*.pdf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find lib tests tools notebooks \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +
 
 distclean: clean ## remove results and .venv as well; data stay in the user's cache

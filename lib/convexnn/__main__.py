@@ -13,6 +13,7 @@ import click
 
 from convexnn.pipeline import clean as cleaning
 from convexnn.pipeline import index, keys, ledger, notebooks, progress, runner
+from convexnn.pipeline import paper as papers
 from convexnn.pipeline import site as sites
 from convexnn.pipeline.project import SIZES, Project, ProjectError
 from convexnn.pipeline.slots import Slot
@@ -145,6 +146,18 @@ def site(size: str, if_possible: bool) -> None:
         click.echo(f"no site: it needs {', '.join(sites.missing())}; pip install -e '.[site]'")
         return
     click.echo(project.relative(sites.build(project, size)))
+
+
+@commands.command()
+@SIZE
+@click.option("--if-possible", is_flag=True, help="Say in a line what is missing, and end well.")
+def paper(size: str, if_possible: bool) -> None:
+    """Make the paper (theorems, figures, ledger, benchmarks) from the results there are, with LaTeX."""
+    project = Project.find()
+    if if_possible and papers.missing():
+        click.echo(f"no paper: it needs {', '.join(papers.missing())}; {papers.INSTALL}")
+        return
+    click.echo(project.relative(papers.build(project, size)))
 
 
 @commands.command()

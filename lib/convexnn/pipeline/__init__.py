@@ -18,6 +18,8 @@
     sweep       one notebook at every point of a grid
     summary     tables and figure of a sweep
     differences two sets of results, claim by claim
+    site        notebooks, ledger and library as a book that opens from disk
+    paper       theorems, figures, ledger and benchmarks as a PDF; with paper_values, paper_tables and latex
     references  what is committed, and the comparison with it
     clean       removing results
 

@@ -40,7 +40,7 @@ def build(project: Project, size: str = "quick") -> Path:
         raise ProjectError(f"the site needs {', '.join(missing())}: pip install -e '.[site]', or `make env`")
     source, target = project.root / "build" / "site", project.root / "site"
     gather(project, size, source)
-    stamp = digest_of([_stamp(source), project.library_hashes()])
+    stamp = digest_of([made_of(source), project.library_hashes()])
     if (target / STAMP).is_file() and (target / STAMP).read_text(encoding="utf-8") == stamp:
         return target / "index.html"
     fresh = project.root / "build" / "html"  # the old site stays until the new one is whole
@@ -58,7 +58,7 @@ def build(project: Project, size: str = "quick") -> Path:
     return target / "index.html"
 
 
-def _stamp(source: Path) -> dict[str, str]:
+def made_of(source: Path) -> dict[str, str]:
     """What the pages hold: a site that was made of the same is not made again."""
     return {path.relative_to(source).as_posix(): digest(path) for path in sorted(source.rglob("*")) if path.is_file()}
 
