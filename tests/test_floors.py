@@ -20,7 +20,7 @@ FLOORS = {
     3: {"solvers", "certifying", "theorems", "training", "bounds"},
     4: {"choosing", "solving", "study", "exact", "globalize", "solver_claims"},
     5: {"report", "plotting"},
-    6: {"pipeline", "__main__", ""},  # beside the tower: sees everything, is seen by nothing in it
+    6: {"pipeline", "commands", "__main__", ""},  # beside the tower: sees everything, is seen by nothing in it
 }
 FLOOR_OF = {unit: floor for floor, units in FLOORS.items() for unit in units}
 SIBLINGS_APART = 3

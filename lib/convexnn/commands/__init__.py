@@ -1,0 +1,7 @@
+"""Commands on tables: `python -m convexnn fit data.csv --target y`, one file a command.
+
+A command imports what it needs when it runs, so that `python -m convexnn --help` loads neither torch nor pandas.
+Exit codes: 0 solved or certified, 1 inconclusive, 2 bad input (one line on stderr).
+"""
+
+from __future__ import annotations
