@@ -174,9 +174,8 @@ def _target(name: str, column: Any, alone: bool) -> np.ndarray[Any, Any]:
     elif values.dtype.kind != "b":
         values = np.array([str(value) for value in values])
     if len(np.unique(values)) == 1:
-        raise TableError(
-            f"target {name!r} is {values[0]!r} in every row; there is nothing to learn: pass another --target"
-        )
+        hint = "there is nothing to learn: pass another --target"
+        raise TableError(f"target {name!r} is {str(values[0])!r} in every row; {hint}")
     return values
 
 
