@@ -1,4 +1,4 @@
-"""One command a table:  python -m benchmarks gated | cone | first-order | network | certificates | uci | tables | goals.
+"""One command a table:  python -m benchmarks gated | cone | first-order | network | certificates | uci | tables, goals.
 
 Results go to benchmarks/results/ as JSON with a Markdown table; a run replaces the rows it measures and keeps the rest.
 """

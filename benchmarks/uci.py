@@ -218,8 +218,8 @@ def _measured(name: str, contender: Contender, cuts: Sequence[tuple[Any, Any, An
         scores.append(float(model.score(X_test, y_test)))
     X, y, X_test, _ = cuts[0]
     shape = {"rows": len(X), "tested": len(X_test), "features": X.shape[1]}
-    classes = {} if regression else {"classes": len(np.unique(y))}
+    shape |= {} if regression else {"classes": len(np.unique(y))}
     return {
-        "instance": name, "contender": contender.name, "measure": "R2" if regression else "accuracy", **shape, **classes,
+        "instance": name, "contender": contender.name, "measure": "R2" if regression else "accuracy", **shape,
         "score": float(np.mean(scores)), "scores": [round(s, 5) for s in scores], "cpu_s": float(np.mean(times)),
     }  # fmt: skip

@@ -1,13 +1,15 @@
-"""`python -m convexnn`: run the notebooks, see what changed, and get the data."""
+"""`python -m convexnn`: run the notebooks, see what changed, get the data, and train on tables."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import click
 
+from convexnn.commands import NAMES as ON_TABLES
 from convexnn.pipeline import clean as cleaning
 from convexnn.pipeline import index, keys, ledger, notebooks, progress, runner
 from convexnn.pipeline import site as sites
@@ -135,6 +137,10 @@ def data(names: tuple[str, ...]) -> None:
             click.echo(str(datasets.load(name, download=True)).splitlines()[0])
         except (ValueError, OSError) as error:
             raise ProjectError(str(error)) from error
+
+
+for on_a_table in ON_TABLES:
+    commands.add_command(getattr(import_module(f"convexnn.commands.{on_a_table}"), on_a_table))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -20,12 +20,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Number
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from convexnn.numerics import Array
 from convexnn.pipeline.project import ProjectError
+
+if TYPE_CHECKING:
+    from convexnn.numerics import Array
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".npz")
 #: A numeric target with whole numbers and at most this many different ones is read as classes.
