@@ -193,6 +193,8 @@ class ConvexReLU(BaseEstimator):
         """Raise ValueError naming the parameter and what it may be."""
         check_choice("activation", self.activation, ACTIVATIONS)
         check_choice("scope", self.scope, ("program", "network"))
+        if self.scope == "network" and self.activation != "relu":
+            raise ValueError("scope='network' needs activation='relu': gates are no part of a network's choice there")
         check_positive(tol=self.tol)
         resolve_device(self.device)
         if self.budget is not None:

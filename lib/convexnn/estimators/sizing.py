@@ -1,8 +1,10 @@
 """What a fit will hold in memory, and a refusal with numbers before anything is allocated.
 
-Counted are the arrays of n P numbers that the solve has at the same time, found by measuring peaks
-(tests/estimators/test_large.py holds one of them): gates and activations in both precisions for gated ReLU; for ReLU
-the rows of the cone for both signs and every output, and the copies that projecting and judging them takes.
+    gated   n P gates in two precisions with the activations of a first-order step; grows like n
+    ReLU    the cones' rows for both signs, and the n x n matrix of the interior point: 12 n^2 bytes, which is what
+            ends it (31 000 rows in 11 GiB); so many rows are for gated ReLU
+
+Counted are upper estimates of measured peaks; tests/estimators/test_large.py holds one of them against a real fit.
 """
 
 from __future__ import annotations
@@ -11,13 +13,14 @@ from convexnn.choosing import MEMORY_SHARE, memory_bytes
 from convexnn.networks import Activation
 from convexnn.numerics import resolve_device
 
-#: Bytes for each of the n P (gated) or 2 n P c (ReLU) entries, and for each entry of the features.
-GATED_BYTES, CONE_BYTES, FEATURE_BYTES = 40.0, 56.0, 100.0
+#: Bytes for each of the n P (gated) or 2 n P c (ReLU) entries, for each entry of the features, of the n x n matrix.
+GATED_BYTES, CONE_BYTES, FEATURE_BYTES, MATRIX_BYTES = 40.0, 56.0, 100.0, 12.0
 
 
 def memory_gib(n: int, d: int, c: int, patterns: int, activation: Activation) -> float:
     """GiB that a fit of n distinct rows, d features, c outputs and so many patterns needs at its peak."""
-    entries = n * patterns * GATED_BYTES if activation == "gated" else 2.0 * n * patterns * c * CONE_BYTES
+    cones = 2.0 * n * patterns * c * CONE_BYTES + MATRIX_BYTES * n * n
+    entries = n * patterns * GATED_BYTES if activation == "gated" else cones
     return (entries + n * (d + c + 2) * FEATURE_BYTES) / 2**30
 
 
@@ -32,12 +35,13 @@ def check_memory(
     advice = []
     if activation == "relu" and memory_gib(n, d, c, patterns, "gated") <= limit:
         advice.append("activation='gated' (first-order steps, no cones)")
-    fewer = patterns
+    fewer, rows = patterns, n
     while fewer > 1 and memory_gib(n, d, c, fewer, activation) > limit:
         fewer //= 2
     if memory_gib(n, d, c, fewer, activation) <= limit:
         advice.append(f"patterns={fewer}")
-    rows = int(n * limit / needed)
+    while rows > 1 and memory_gib(rows, d, c, patterns, activation) > limit:
+        rows -= max(1, rows // 10)
     advice.append(f"a sample of {rows} rows")
     raise ValueError(
         f"{n} distinct rows with patterns={patterns} and activation={activation!r} need about {needed:.1f} GiB, more "

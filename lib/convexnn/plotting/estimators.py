@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from convexnn.plotting import BLACK, BLUE, GREEN, ORANGE, RED, canvas, styled
 
 #: Gaps below this are drawn at it.
-SMALLEST = 1e-12
+SMALLEST = 1e-8
 
 
 @styled
@@ -49,7 +49,7 @@ def _draw_errors(axes: Axes, stored: Any, betas: Any) -> None:
     axes.axvline(betas[best], color=RED, lw=1.4, label="smallest error")
     axes.axvline(betas[simplest], color=BLUE, lw=1.4, ls="--", label="largest within a standard error")
     axes.set_ylabel(str(stored["reg_error_name"]))
-    axes.legend(loc="best", fontsize=8)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8)
 
 
 def _has(stored: Any, name: str) -> bool:
