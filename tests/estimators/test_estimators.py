@@ -18,6 +18,7 @@ from tolerances import close
 import convexnn
 from convexnn.certifying import certify
 from convexnn.estimators import ConvexReLUClassifier, ConvexReLURegressor
+from convexnn.estimators.following import method_for
 from convexnn.theorems import two_layer
 
 #: The checks of scikit-learn that may fail: none.
@@ -259,6 +260,13 @@ def test_too_many_cells_for_all_patterns_are_refused_with_what_to_do():
     X, y = regression(n=400)
     with pytest.raises(ValueError, match="sample"):
         ConvexReLURegressor(patterns="all").fit(X, y)
+
+
+def test_small_gated_programs_take_the_interior_point_and_large_ones_gradient_steps():
+    X, y = regression(n=40)
+    assert ConvexReLURegressor(activation="gated").fit(X, y).method_ == "interior"
+    large = ConvexReLURegressor(activation="gated", tol=1e-2).program(*regression(n=3000))
+    assert method_for(large) == "auto"
 
 
 def test_scope_network_needs_relu_and_one_output():

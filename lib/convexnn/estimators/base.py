@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from convexnn.estimators.crossing import held_out
+from convexnn.estimators.following import follow
 from convexnn.estimators.path import COUNT, RATIO, check_betas, collect
 from convexnn.estimators.preparing import Prepared, prepare
 from convexnn.estimators.sizing import check_memory
@@ -22,10 +23,8 @@ from convexnn.networks import ACTIVATIONS, Activation, TwoLayer
 from convexnn.neurons import simplify
 from convexnn.numerics import Array, check_choice, check_positive, relative_gap, resolve_device
 from convexnn.program import Program
-from convexnn.solving import solve
 from convexnn.theorems import two_layer
 from convexnn.types import Certificate, Solution
-from convexnn.weighted_loss import Weighted
 
 #: beta=None is this share of beta_max.
 DEFAULT_SHARE = 0.01
@@ -143,18 +142,7 @@ class ConvexReLU(BaseEstimator):
         return check_betas(np.atleast_1d(self.beta))
 
     def _follow(self, program: Program, betas: Array) -> list[Solution]:
-        """Solutions along decreasing beta, each started from the one before; the budget is shared equally."""
-        weighted = isinstance(program.loss, Weighted)
-        method = ("fista" if self.activation == "gated" else "admm") if weighted else "auto"
-        if weighted and program.loss.smoothness == np.inf:
-            method = "admm"
-        each = None if self.budget is None else self.budget / len(betas)
-        found: list[Solution] = []
-        for beta in betas:
-            warm = found[-1] if found else None
-            at = program.with_beta(float(beta))
-            found.append(solve(at, self.tol, method, self.device, budget=each, warm_start=warm))
-        return found
+        return follow(program, betas, self.tol, self.device, self.budget)
 
     def _network(self, prepared: Prepared, solution: Solution) -> tuple[TwoLayer, TwoLayer]:
         """The network in the units of the program, simplified where that is cheap, and in those of the data."""
