@@ -76,14 +76,26 @@ def test_the_network_in_units_of_the_data_is_the_solution_of_the_program(activat
     close(model.predict(X)[order], offset + scale * inner, 1e-6)
 
 
-def test_the_penalty_of_the_network_and_its_loss_make_up_the_value():
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_weighted_loss_and_the_penalty_of_the_network_make_up_the_value(weighted):
     X, y = regression()
-    model = ConvexReLURegressor(fit_intercept=False).fit(X / X.std(0), y)
-    standard = y / y.std()
-    residual = (model.predict(X / X.std(0)) - y) / y.std()
-    U, A = model.network_.U.detach().numpy(), model.network_.A.detach().numpy() / y.std()
+    w = np.random.default_rng(1).uniform(0.5, 3.0, len(X)) if weighted else np.ones(len(X))
+    model = ConvexReLURegressor(fit_intercept=False).fit(X, y, sample_weight=w if weighted else None)
+    spread, scale = np.sqrt(np.diag(np.cov(X.T, aweights=w, ddof=0))), np.sqrt(np.cov(y, aweights=w, ddof=0))
+    residual = (model.predict(X) - y) / scale
+    U, A = model.network_.U.detach().numpy() * spread, model.network_.A.detach().numpy() / scale
     penalty = (np.linalg.norm(U, axis=1) * np.abs(A[:, 0])).sum()
-    assert len(standard) == model.n_distinct_
+    close(0.5 * w @ residual**2 + model.beta_ * penalty, model.value_, 1e-6)
+
+
+def test_the_bias_is_penalised_like_a_weight():
+    X, y = regression()
+    model = ConvexReLURegressor().fit(X, y)
+    net, mean, spread = model.network_, X.mean(0), X.std(0)
+    U, A = net.U.detach().numpy(), net.A.detach().numpy()[:, 0] / y.std()
+    W = np.column_stack([U * spread, net.b.detach().numpy() + U @ mean])  # of ((x - mean) / spread, 1)
+    residual = (model.predict(X) - y) / y.std()
+    penalty = (np.linalg.norm(W, axis=1) * np.abs(A)).sum()
     close(0.5 * residual @ residual + model.beta_ * penalty, model.value_, 1e-6)
 
 
