@@ -19,6 +19,7 @@ import convexnn
 from convexnn.certifying import certify
 from convexnn.estimators import ConvexReLUClassifier, ConvexReLURegressor
 from convexnn.estimators.following import method_for
+from convexnn.numerics import relative_gap
 from convexnn.theorems import two_layer
 
 #: The checks of scikit-learn that may fail: none.
@@ -54,13 +55,14 @@ def test_every_check_of_scikit_learn_passes(make):
 @pytest.mark.parametrize("activation", ["relu", "gated"])
 def test_the_gap_is_the_one_that_the_judge_finds_from_the_point_alone(activation):
     X, y = regression()
-    model = ConvexReLURegressor(activation=activation).fit(X, y)
+    model = ConvexReLURegressor(0.3, activation=activation).fit(X, y)
     program = model.program(X, y)
     judged = certify(program, model.Z_, witnesses=[model.certificate_.v])
     assert model.status_ == "solved" and model.gap_ <= model.tol
     close(judged.upper, model.value_, 1e-9)
     assert judged.gap <= model.tol and judged.lower <= model.value_
     close(judged.lower, model.lower_, 1e-6)
+    assert model.gap_ == relative_gap(model.value_, model.lower_) == model.path_.gaps[0]
 
 
 @pytest.mark.parametrize("activation", ["relu", "gated"])
