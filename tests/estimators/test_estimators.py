@@ -61,7 +61,7 @@ def test_the_gap_is_the_one_that_the_judge_finds_from_the_point_alone(activation
     assert model.status_ == "solved" and model.gap_ <= model.tol
     close(judged.upper, model.value_, 1e-9)
     assert judged.gap <= model.tol and judged.lower <= model.value_
-    close(judged.lower, model.lower_, 1e-6)
+    close(judged.lower, model.lower_, model.tol)  # without the solver's multipliers the judge finds its own
     assert model.gap_ == relative_gap(model.value_, model.lower_) == model.path_.gaps[0]
 
 
