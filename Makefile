@@ -59,7 +59,7 @@ notebooks: env ## write the committed .ipynb references from notebooks/*.py, wit
 	@$(PY) -m convexnn reference $(NB) $(AT_ONCE)
 	@mkdir -p docs/figures && cp results/quick/01_two_layer/figures/dual_function.png docs/figures/
 
-bench: env ## goals against stored measurements; TABLE=gated, cone, first-order, network or certificates measures one
+bench: env ## goals against stored measurements; TABLE=gated, cone, first-order, network, certificates or uci
 	@$(PY) -m benchmarks $(or $(TABLE),goals) $(ARGS)
 
 site: env ## the notebooks, the ledger, benchmarks and the library as a book: site/index.html, opens from disk

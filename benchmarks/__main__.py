@@ -1,4 +1,4 @@
-"""One command a table:  python -m benchmarks gated | cone | first-order | network | certificates | tables | goals.
+"""One command a table:  python -m benchmarks gated | cone | first-order | network | certificates | uci | tables, goals.
 
 Results go to benchmarks/results/ as JSON with a Markdown table; a run replaces the rows it measures and keeps the rest.
 """
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from benchmarks import uci
 from benchmarks.comparing import compare
 from benchmarks.first_order import first_order
 from benchmarks.goals import NOTE, scoreboard, stored
@@ -111,6 +112,16 @@ def steps(size: tuple[str, ...], share: float, device: str, results: Path) -> No
     for row in first_order(size, share, there):
         click.echo(f"{row['instance']}: {row['step_s'] / row['floor_s']:.2f} times its two products, {row['status']}")
         keep("first_order", [row], facts(there), results)
+
+
+@main.command(name="uci", help="Test accuracy and time on real tables against training, kernels, trees and pyscnn.")
+@click.option("--set", "sets", multiple=True, default=uci.SETS, help="Names of convexnn.data; default all.")
+@only
+@click.option("--seeds", default=uci.SEEDS, show_default=True, help="Random cuts of each set.")
+@results
+def accuracy(sets: tuple[str, ...], only: tuple[str, ...], seeds: int, results: Path) -> None:
+    for row in uci.race(sets, only, seeds, click.echo):
+        keep("uci", [row], facts("cpu"), results)
 
 
 @main.command(help="What was to be reached and what the stored measurements say; writes goals.md.")

@@ -17,7 +17,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 def facts(device: str) -> dict[str, Any]:
     """CPU, device, threads, and the versions of what took part."""
-    names = ("numpy", "scipy", "torch", "cvxpy", *PACKAGES)
+    names = ("numpy", "scipy", "torch", "cvxpy", "scikit-learn", *PACKAGES)
     gpu = torch.cuda.get_device_name() if device == "cuda" else ""
     return {
         "cpu": _cpu(),

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import comparing, goals, storing, training  # noqa: E402
+from benchmarks import comparing, goals, storing, training, uci  # noqa: E402
 from benchmarks.__main__ import main  # noqa: E402
 from benchmarks.instances import Instance, network_data  # noqa: E402
 from benchmarks.judging import judge  # noqa: E402
@@ -56,6 +56,36 @@ def test_the_tables_of_the_training_problem_run_end_to_end(tmp_path, monkeypatch
     assert proof["gap"] <= 1e-6
     (row,) = json.loads((tmp_path / "network_cpu.json").read_text(encoding="utf-8"))["rows"]
     assert row["lower"] <= min(row["final"], row["adam"], row["lbfgs"]) * (1 + 1e-9)
+
+
+def test_the_table_of_real_data_runs_end_to_end_on_the_same_rows_for_everybody(tmp_path):
+    only = ["--only", "convexnn gated", "--only", "kernel ridge"]
+    said = run("uci", "--set", "iris", "--set", "no set", "--seeds", "1", *only, "--results", str(tmp_path))
+    assert "no set: left out" in said
+    doc = json.loads((tmp_path / "uci_cpu.json").read_text(encoding="utf-8"))
+    assert [row["contender"] for row in doc["rows"]] == ["convexnn gated", "kernel ridge"]
+    assert all(row["score"] > 0.7 and row["rows"] == row["tested"] == 75 for row in doc["rows"])
+    X, y, X_test, y_test = uci.cut("banana", 0)
+    again = uci.cut("banana", 0)
+    assert all(np.array_equal(a, b) for a, b in zip((X, y, X_test, y_test), again))
+    assert len(X) == len(y) <= uci.TRAIN + 1 and len(X_test) == len(y_test) <= uci.TEST
+    assert not np.array_equal(X, uci.cut("banana", 1)[0])
+
+
+def test_no_row_is_in_training_and_in_the_test():
+    X, _, X_test, _ = uci.cut("wdbc", 0)
+    assert not {row.tobytes() for row in X.round(9)} & {row.tobytes() for row in X_test.round(9)}
+
+
+def test_ranks_share_ties_and_the_best_is_first():
+    assert storing._ranks([0.9, 0.8, 0.9]) == [1.5, 3.0, 1.5]
+
+
+def test_everybody_chooses_among_eight_settings():
+    for contender in uci.CONTENDERS:
+        model = contender.make(False, 0)
+        grid = getattr(model, "param_grid", {"beta": uci.SHARES})
+        assert np.prod([len(values) for values in grid.values()]) == 8, contender.name
 
 
 @pytest.mark.parametrize("kind", ["gated", "cone"])

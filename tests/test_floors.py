@@ -15,12 +15,12 @@ PACKAGE = Path(__file__).resolve().parent.parent / "lib" / "convexnn"
 # A new module is added here first: where it stands is a decision, not an accident.
 FLOORS = {
     0: {"claims", "numerics", "types", "data"},
-    1: {"losses", "gauges", "cones", "operators", "layered", "gated_tuples", "patterns", "rational"},
+    1: {"losses", "gauges", "cones", "operators", "weighted_loss", "layered", "gated_tuples", "patterns", "rational"},
     2: {"program", "networks", "neurons"},
     3: {"solvers", "certifying", "theorems", "training", "bounds"},
-    4: {"choosing", "solving", "study", "exact", "globalize", "solver_claims"},
+    4: {"choosing", "solving", "study", "exact", "globalize", "solver_claims", "estimators"},
     5: {"report", "plotting"},
-    6: {"pipeline", "__main__", ""},  # beside the tower: sees everything, is seen by nothing in it
+    6: {"pipeline", "commands", "__main__", ""},  # beside the tower: sees everything, is seen by nothing in it
 }
 FLOOR_OF = {unit: floor for floor, units in FLOORS.items() for unit in units}
 SIBLINGS_APART = 3

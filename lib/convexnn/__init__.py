@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from convexnn.certifying import certify
+    from convexnn.estimators import ConvexReLUClassifier, ConvexReLURegressor
     from convexnn.exact import certify_exactly
     from convexnn.solving import solve, solve_path
     from convexnn.training import train
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Certificate": "types",
+    "ConvexReLUClassifier": "estimators",
+    "ConvexReLURegressor": "estimators",
     "Data": "types",
     "Point": "types",
     "Solution": "types",
@@ -38,6 +41,8 @@ _HOME = {
 
 __all__ = [
     "Certificate",
+    "ConvexReLUClassifier",
+    "ConvexReLURegressor",
     "Data",
     "Point",
     "Solution",

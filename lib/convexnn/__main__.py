@@ -1,16 +1,17 @@
-"""`python -m convexnn`: run the notebooks, see what changed, and get the data."""
+"""`python -m convexnn`: run the notebooks, see what changed, get the data, and train on tables."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
+from convexnn.commands import NAMES as OTHERS
 from convexnn.pipeline import clean as cleaning
 from convexnn.pipeline import index, keys, ledger, notebooks, progress, runner
 from convexnn.pipeline import paper as papers
@@ -78,24 +79,6 @@ def sweep(name: str, grid: str, size: str, jobs: int | None, scheduler: str | No
     endings = {outcome.ending for outcome in outcomes}
     if endings & {"interrupted", "failed"}:
         sys.exit(130 if "interrupted" in endings else 1)
-
-
-@commands.command()
-@click.argument("before", metavar="A")
-@click.argument("after", metavar="B")
-@click.option("--rtol", default=1e-3, show_default=True, help="How far measured distances may move, as a share.")
-@click.option("--json", "as_json", is_flag=True, help="The same as JSON.")
-def diff(before: str, after: str, rtol: float, as_json: bool) -> None:
-    """Compare the results in B with those in A, claim by claim; exit code 1 when something is worse or has moved.
-
-    A and B are folders: of one result, or of several, e.g. results/quick and an older copy of it.
-    """
-    from convexnn.pipeline import differences
-
-    found = differences.compare(Project.find(), before, after, rtol)
-    click.echo(json.dumps(found.as_json(), indent=1) if as_json else "\n".join(found.lines()))
-    if found.is_grave():
-        sys.exit(1)
 
 
 @commands.command("list")
@@ -184,20 +167,8 @@ def clean(everything: bool) -> None:
         click.echo(f"removed {project.relative(path)}")
 
 
-@commands.command()
-@NAMES
-def data(names: tuple[str, ...]) -> None:
-    """Download the data sets NAMES and verify them; without NAMES, list them."""
-    from convexnn import data as datasets
-
-    for name in names or datasets.names():
-        if not names:
-            click.echo(name)
-            continue
-        try:
-            click.echo(str(datasets.load(name, download=True)).splitlines()[0])
-        except (ValueError, OSError) as error:
-            raise ProjectError(str(error)) from error
+for other in OTHERS:
+    commands.add_command(getattr(import_module(f"convexnn.commands.{other}"), other))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

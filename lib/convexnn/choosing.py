@@ -38,7 +38,7 @@ def choose(
     flops, needed = interior_cost(program, coned)
     rival, room = (
         gradient_cost(program, tol if fits_float32(program) else min(tol, FLOAT32_TOL / 10)),
-        MEMORY_SHARE * _memory_bytes(torch.device(device)),
+        MEMORY_SHARE * memory_bytes(torch.device(device)),
     )
     if not obstacle and needed > room:
         obstacle = f"the interior point needs {needed / 2**30:.1f} GiB, more than {room / 2**30:.1f} GiB"
@@ -94,7 +94,7 @@ def _three(domain: tuple[int, ...]) -> tuple[int, int, int]:
     return domain[0], domain[1], domain[2] if len(domain) > 2 else 1
 
 
-def _memory_bytes(device: torch.device) -> float:
+def memory_bytes(device: torch.device) -> float:
     """Memory of the device, all of it; 8 GiB where the system does not say."""
     if device.type == "cuda":
         return float(torch.cuda.mem_get_info(device)[1])
