@@ -20,6 +20,7 @@ from convexnn.bounds.pricing import price, starts
 from convexnn.globalize import globalize
 from convexnn.networks import TwoLayer
 from convexnn.numerics import Array
+from convexnn.theorems.vector_output.vector_network import VectorNetwork, merge, prune
 from convexnn.types import Data
 from convexnn.your_network import inside
 from convexnn.your_network.problem import Neurons, Problem
@@ -89,6 +90,7 @@ def search(problem: Problem, start: Neurons, budget: float, seed: int = 0, grow:
         proofs.append(proof)
         note(better)
     note(problem.balanced(best))
+    best = fewer(problem, best)
     proofs += [] if v is None else [Proof(v, np.inf, "the dual vector of the cells")]
     return Search(best, problem.value(best), np.array(rows), tuple(proofs))
 
@@ -159,6 +161,17 @@ def _climb(problem: Problem, v: Array, a: Array, gauge: Array, net: Neurons, rng
         a = problem.hidden(W[:1])[:, 0] @ v
         a = a / max(float(np.linalg.norm(a)), 1e-300)
     return W
+
+
+def fewer(problem: Problem, net: Neurons) -> Neurons:
+    """Neurons of one direction joined and superfluous ones dropped: at most n c, at no cost."""
+    if problem.free_bias or not net.width:
+        return net
+    pool = np.full((1, problem.K), 1.0 / problem.K)
+    joined = merge(VectorNetwork(net.W, net.A[:, None, :], problem.loss, pool))
+    kept = prune(joined, problem.rows.reshape(problem.n, problem.K, -1))
+    less = Neurons(kept.U.detach().numpy(), kept.A.detach().numpy()[:, 0], net.o)
+    return less if problem.value(less) <= problem.value(net) * (1 + 1e-9) else net
 
 
 def polish(problem: Problem, net: Neurons, iterations: int = 500) -> Neurons:

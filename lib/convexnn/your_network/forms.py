@@ -117,9 +117,13 @@ class ReluForm(Form):
         net = study.found
         assert isinstance(net, Neurons)
         if max_width is not None and net.width > max_width:
-            strength = self.problem.lengths(net.W) * np.linalg.norm(net.A, axis=1)
-            net = polish(self.problem, net.keep(np.argsort(-strength)[:max_width]))
+            net = min((self._cut(one, max_width) for one in (net, self.net)), key=self.problem.value)
         return self.module(self.problem.balanced(net))
+
+    def _cut(self, net: Neurons, width: int) -> Neurons:
+        """The strongest neurons, with all weights moved once more."""
+        strength = self.problem.lengths(net.W) * np.linalg.norm(net.A, axis=1)
+        return polish(self.problem, self.problem.balanced(net.keep(np.argsort(-strength)[:width])))
 
     @abstractmethod
     def module(self, net: Neurons) -> nn.Module:

@@ -2,16 +2,13 @@
 
     one output, one row a sample    `bounds.network_bound` (sweep, tree, lifted partition), the offset held in the loss
     one output, many rows           `bounds.maximum` on the stacked rows
-    several outputs                 exact over all cells where they are few; else |v'(Rw)_+|_2^2 <= sum_k M(v q_k)^2 over
-                                    an orthonormal basis q_k (two outputs: the corners of a polygon around the circle,
-                                    because a -> M+(v a) is convex)
+    several outputs                 exact over all cells where they are few, else cones of output directions
 
 Only upper bounds on M count. Tests: tests/your_network/test_bounds.py.
 """
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,10 +24,11 @@ from convexnn.patterns import enumerate_patterns
 from convexnn.theorems.vector_output.faces import faces_of
 from convexnn.theorems.vector_output.patches import patches_of
 from convexnn.your_network.descent import Proof
+from convexnn.your_network.output_directions import sphere_bound
 from convexnn.your_network.problem import Neurons, Problem
 
-#: Cells up to which several outputs are bounded exactly, and corners of the polygon for two outputs.
-FEW_CELLS, CORNERS = 1500, 24
+#: Cells up to which several outputs are bounded exactly.
+FEW_CELLS = 1500
 #: Room for rounding where M is computed over all faces.
 ROUNDING = 1e-9
 
@@ -135,23 +133,21 @@ def _both_signs(problem: Problem, v: Array, seconds: float) -> tuple[float, str,
 
 
 def _vector(problem: Problem, v: Array, net: Neurons, budget: float) -> Proof:
-    """Several outputs: exact over few cells, a polygon for two outputs, a sum of squares for more."""
+    """Several outputs: exact over few cells, else cones of output directions."""
     if problem.K == 1 and cells(zonotopes(problem.rows, np.ones(problem.n))) <= FEW_CELLS:
         return Proof(v, *_over_cells(problem, v))
-    finish, count = time.perf_counter() + budget, v.shape[1]
-    if count == 2:
-        angles = 2 * np.pi * np.arange(CORNERS) / CORNERS
-        corners = np.column_stack([np.cos(angles), np.sin(angles)]) / np.cos(np.pi / CORNERS)
-        uppers = []
-        for k, corner in enumerate(corners):
-            share = max(0.05, (finish - time.perf_counter()) / (CORNERS - k))
-            level = max(uppers, default=0.0)
-            spread = problem.spread(v @ corner)
-            uppers.append(maximum(problem.scaled_rows(), spread, level, 1e-6, share).upper)
-        return Proof(v, max(uppers), f"a polygon of {CORNERS} corners around the output directions")
-    axes = np.linalg.svd(v, full_matrices=False)[2]
-    singles = [_both_signs(problem, v @ q, budget / len(axes))[0] for q in axes]
-    return Proof(v, float(np.linalg.norm(singles)), "sum of squares over the principal outputs")
+    rows, found = problem.scaled_rows(), list[Array]()
+
+    def side(g: Array) -> tuple[float, float]:
+        bound = maximum(rows, problem.spread(v @ g), tol=1e-6, seconds=max(0.05, 0.1 * budget))
+        pull = float(np.linalg.norm(problem.hidden((bound.direction * problem.stretch())[None])[:, 0] @ v))
+        if pull > problem.beta:
+            found.append(bound.direction * problem.stretch())
+        return bound.upper, pull
+
+    upper, looked = sphere_bound(v, side, budget)
+    picked = np.array(found[-40:]).reshape(-1, rows.shape[1])
+    return Proof(v, upper, f"{looked} output directions", picked)
 
 
 def _over_cells(problem: Problem, v: Array) -> tuple[float, str, Array]:

@@ -168,11 +168,21 @@ class Problem:
         v = np.asarray(self.loss.into_domain(tensor(v), tensor(self.Y)).numpy())
         if self.constants != "free":
             return v
-        if self.loss.name in ("squared", "cross_entropy"):
+        if self.loss.name == "squared":
             return v - v.mean(0)
+        if self.loss.name == "cross_entropy":
+            return self._balanced_classes(v)
         up, down = np.maximum(v, 0).sum(0), np.maximum(-v, 0).sum(0)
         least = np.minimum(up, down)
         return np.where(v > 0, v * least / np.maximum(up, 1e-300), v * least / np.maximum(down, 1e-300))
+
+    def _balanced_classes(self, v: Array) -> Array:
+        """v with column sums zero and Y - v >= 0: mixed with the dual vector of the class frequencies as far as needed."""
+        v, even = v - v.mean(0), self.Y - self.Y.mean(0)
+        least = np.minimum((self.Y - v).min(0), 0.0)
+        share = -least / np.maximum(self.Y.mean(0) - least, 1e-300)
+        t = min(1.0, float(share.max()) * (1 + 1e-9))
+        return (1 - t) * v + t * even
 
     def dual(self, v: Array) -> float:
         """The dual value less a rounding allowance; -inf outside the domain or where a free constant gains."""
