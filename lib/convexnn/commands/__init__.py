@@ -7,4 +7,4 @@ Exit codes: 0 solved or certified, 1 inconclusive, 2 bad input (one line on stde
 from __future__ import annotations
 
 #: The file convexnn/commands/NAME.py holds the command NAME; `convexnn.__main__` registers them.
-NAMES = ("fit", "path")
+NAMES = ("fit", "path", "certify")
