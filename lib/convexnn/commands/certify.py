@@ -100,10 +100,14 @@ def _arrays(path: Path, target: str) -> tuple[Any, Any]:
         with np.load(path, allow_pickle=False) as stored:
             missing = [name for name in ("X", target) if name not in stored.files]
             if missing:
-                raise ProjectError(f"{path.name} has no array {missing[0]!r}; it has {', '.join(stored.files) or 'none'}")
+                raise ProjectError(
+                    f"{path.name} has no array {missing[0]!r}; it has {', '.join(stored.files) or 'none'}"
+                )
             X, y = stored["X"], stored[target]
     except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise ProjectError(f"{path.name} cannot be read as NPZ: {error}; save it by np.savez(path, X=X, y=y)") from error
+        raise ProjectError(
+            f"{path.name} cannot be read as NPZ: {error}; save it by np.savez(path, X=X, y=y)"
+        ) from error
     if X.dtype.kind not in "biuf":
         raise ProjectError(f"array 'X' of {path.name} has dtype {X.dtype}; encode text and categories as numbers")
     if len(X) != len(y):
@@ -166,5 +170,7 @@ def words(facts: dict[str, Any]) -> dict[str, str]:
     if "improvement" in facts:
         shown["improved"] = facts["improvement"]
     if facts["status"] != "certified":
-        shown["what to do"] = f"gap {facts['gap']:.1e} > tol {facts['tol']:.0e}: train on, use --improve, or raise --budget"
+        shown["what to do"] = (
+            f"gap {facts['gap']:.1e} > tol {facts['tol']:.0e}: train on, use --improve, or raise --budget"
+        )
     return shown

@@ -10,10 +10,12 @@ Tests: tests/your_network/test_certify_network.py.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -35,6 +37,8 @@ from convexnn.your_network.relu_forms import Convolution, Plain, WithBatchNorm
 BIASES: tuple[Biases, ...] = ("penalised", "free")
 #: A network is reported as unbalanced when rescaling its layers saves more than this share of the objective.
 UNBALANCED = 1e-3
+#: A bound below this share of the best network's objective is called useless in words.
+USELESS = 0.1
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class NetworkCertificate:
         least, most = self.excess
         where = "of any width" if self.scope == "network" else "with these gates"
         what = f"the {self.form} network has objective {self.objective:.6g}"
-        if not most <= 10 * max(1e-300, abs(self.lower)) or self.lower <= 0:
+        if not self.lower > USELESS * self.best:
             return f"{self.status}: {what}; no bound of use was found within the budget (lower bound {self.lower:.3g})"
         low, high = 100 * least / max(1e-300, abs(self.best)), 100 * most / max(1e-300, abs(self.lower))
         span = f"at most {_percent(high)}" if low < 0.005 else f"between {_percent(low)} and {_percent(high, up=True)}"
@@ -201,14 +205,14 @@ def targets(y: Any, loss: Loss, outputs: int | None) -> Array:
     if loss.name != "cross_entropy" or array.ndim != 1:
         return array
     if outputs is None or (array != np.round(array)).any() or array.min() < 0 or array.max() >= outputs:
-        raise ValueError(f"y holds {array.min():g} to {array.max():g}; cross_entropy takes classes 0..{(outputs or 1) - 1}")
+        raise ValueError(
+            f"y holds {array.min():g} to {array.max():g}; cross_entropy takes classes 0..{(outputs or 1) - 1}"
+        )
     return np.eye(outputs)[array.astype(int)]
 
 
 def copy_with_loss(model: Any, loss: Loss) -> Any:
     """convexnn's networks carry their loss: a copy with the one that was asked for."""
-    import copy
-
     own = copy.deepcopy(model).double().cpu()
     check_finite(**{name.replace(".", "_"): weight for name, weight in own.named_parameters()})
     own.loss = loss
@@ -228,7 +232,7 @@ def _check_shapes(layers: Sequence[nn.Module], X: Array) -> None:
     if isinstance(norm, nn.BatchNorm1d) and not norm.affine:
         raise NotCovered("model has a BatchNorm1d without weight and bias; covered is affine=True")
     sizes = [(layer.out_features, layer.in_features) for layer in layers if isinstance(layer, nn.Linear)]
-    if not isinstance(first, nn.Conv2d) and any(out != after for (out, _), (_, after) in zip(sizes, sizes[1:])):
+    if not isinstance(first, nn.Conv2d) and any(out != after for (out, _), (_, after) in pairwise(sizes)):
         raise ValueError(f"model has Linear layers {sizes} (out, in) that do not fit each other")
     if isinstance(last, nn.Linear) and isinstance(first, nn.Conv2d) and last.in_features != first.out_channels:
         raise ValueError(f"model has {first.out_channels} filters, its last layer takes {last.in_features} numbers")
@@ -241,8 +245,3 @@ def _percent(value: float, up: bool = False) -> str:
     digits = 2 - math.floor(math.log10(abs(value)))
     scaled = value * 10**digits
     return f"{(math.ceil(scaled) if up else scaled) / 10**digits:.3g} %"
-
-
-def without_history(certificate: NetworkCertificate) -> NetworkCertificate:
-    """A small copy for pickling."""
-    return replace(certificate, v=np.zeros((0, 0)), history=np.zeros((0, 3)))

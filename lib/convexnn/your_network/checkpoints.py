@@ -47,7 +47,9 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")
             found = torch.load(place, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise UnsafeFile(f"{place.name} holds more than weights and was not loaded, nothing in it was run; {hint}") from error
+        raise UnsafeFile(
+            f"{place.name} holds more than weights and was not loaded, nothing in it was run; {hint}"
+        ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise UnsafeFile(f"{place.name} is no torch file ({reason}); {hint}") from error
@@ -75,7 +77,9 @@ def module_of(
     if architecture != "linear" and ranks == "212" and norms[1]:
         return nn.Sequential(_linear(parts[0]), _norm(parts[1]), nn.ReLU(), _linear(parts[2]))
     if architecture != "linear" and ranks == "42":
-        conv = _filled(nn.Conv2d(shapes[0][1], shapes[0][0], shapes[0][2:], stride, padding, bias="bias" in parts[0]), parts[0])
+        kernel: Any = shapes[0][2:]
+        layer = nn.Conv2d(shapes[0][1], shapes[0][0], kernel, stride, padding, bias="bias" in parts[0])
+        conv = _filled(layer, parts[0])
         return nn.Sequential(conv, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), _linear(parts[1]))
     layers = ", ".join(f"{shape}" for shape in shapes)
     extra = "; for a chain without ReLU say --architecture linear" if set(ranks) == {"2"} and len(parts) > 2 else ""
@@ -114,7 +118,9 @@ def _filled(layer: nn.Module, part: Mapping[str, Tensor]) -> nn.Module:
         layer = layer.to(weight.dtype)
         layer.load_state_dict({name: value for name, value in part.items()}, strict=True)
     except RuntimeError as error:
-        raise NotCovered(f"the file has a layer whose parts do not fit: {' '.join(str(error).split())[:160]}") from error
+        raise NotCovered(
+            f"the file has a layer whose parts do not fit: {' '.join(str(error).split())[:160]}"
+        ) from error
     return layer
 
 

@@ -18,5 +18,7 @@ claims = (
     _claim("rebalanced", "rescaling the layers never raises the objective", "one_sided", 1e-12),
     _claim("improved", "a network from a plain training loop can be improved", "counterexample", 1e-6),
     _claim("few_features", "with two features the improved network is globally optimal", "certificate", 1e-4),
-    _claim("same_function", "the improved module scores its stated objective when torch evaluates it", "agreement", 1e-5),
+    _claim(
+        "same_function", "the improved module scores its stated objective when torch evaluates it", "agreement", 1e-5
+    ),
 )

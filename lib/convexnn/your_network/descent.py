@@ -39,7 +39,7 @@ FINISH_SIZE = 3e6
 
 @dataclass(frozen=True)
 class Proof:
-    """A dual vector v (n, c) whose M(v) is at most `upper`; `directions` (k, p) are neurons that pull harder than beta."""
+    """A dual vector v (n, c) whose M(v) is at most `upper`; neurons `directions` (k, p) pull harder than beta."""
 
     v: Array
     upper: float
@@ -74,8 +74,9 @@ def search(problem: Problem, start: Neurons, budget: float, seed: int = 0, grow:
         return gain > STALL * max(1.0, abs(problem.value(best)))
 
     v: Array | None = None
+    share = 0.4 if can_finish(problem, best) else 1.0
     for _ in range(ROUNDS if grow else 0):
-        left, exact = 0.4 * budget - (time.perf_counter() - began), inside.fits(problem, best)
+        left, exact = share * budget - (time.perf_counter() - began), inside.fits(problem, best)
         new = columns(problem, best, rng, v)
         if left < 0 or not (len(new[0]) or exact):
             break
@@ -83,7 +84,7 @@ def search(problem: Problem, start: Neurons, budget: float, seed: int = 0, grow:
         if inside.fits(problem, better):
             better, dual = inside.inside_cells(problem, better)
             v = dual if problem.loss.smoothness == np.inf else None
-        if not note(better):
+        if not note(better) and not note(polish(problem, strongest(problem, best, max(1, best.width // 2)))):
             break
     if grow and can_finish(problem, best) and (left := budget - (time.perf_counter() - began)) > 0:
         better, proof = finish(problem, best, max(0.3, left), seed)
@@ -100,17 +101,17 @@ def resume(problem: Problem, found: Search, W: Array, budget: float, seed: int) 
     v = problem.admissible(problem.pull(problem.fit(found.net)))
     grown = found.net.plus(*first_steps(problem, W, v))
     again = search(problem, polish(problem, grown), budget, seed)
-    history = np.vstack([found.history, again.history + [[found.history[-1, 0], 0.0, 0.0]]])
+    history = np.vstack([found.history, again.history + np.array([found.history[-1, 0], 0.0, 0.0])])
     best = again if again.value < found.value else found
     return Search(best.net, best.value, history, again.proofs)
 
 
-def columns(
-    problem: Problem, net: Neurons, rng: np.random.Generator, v: Array | None = None
-) -> tuple[Array, Array]:
+def columns(problem: Problem, net: Neurons, rng: np.random.Generator, v: Array | None = None) -> tuple[Array, Array]:
     """Neurons (k, p) with output weights (k, c) that lower the objective, strongest first, each with a first step."""
     v = problem.admissible(problem.pull(problem.fit(net)) if v is None else v)
-    return first_steps(problem, np.vstack([_climb(problem, v, a, g, net, rng) for a in directions(v) for g in _gauges(problem)]), v)
+    return first_steps(
+        problem, np.vstack([_climb(problem, v, a, g, net, rng) for a in directions(v) for g in _gauges(problem)]), v
+    )
 
 
 def first_steps(problem: Problem, W: Array, v: Array) -> tuple[Array, Array]:
@@ -163,6 +164,12 @@ def _climb(problem: Problem, v: Array, a: Array, gauge: Array, net: Neurons, rng
     return W
 
 
+def strongest(problem: Problem, net: Neurons, width: int) -> Neurons:
+    """The `width` neurons with the largest |w||a|, balanced."""
+    strength = problem.lengths(net.W) * np.linalg.norm(net.A, axis=1)
+    return problem.balanced(net.keep(np.argsort(-strength, kind="stable")[:width]))
+
+
 def fewer(problem: Problem, net: Neurons) -> Neurons:
     """Neurons of one direction joined and superfluous ones dropped: at most n c, at no cost."""
     if problem.free_bias or not net.width:
@@ -200,7 +207,20 @@ def polish(problem: Problem, net: Neurons, iterations: int = 500) -> Neurons:
     start = np.concatenate([net.W.ravel(), net.A.ravel(), net.o])
     options = {"maxiter": iterations, "maxfun": 2 * iterations, "ftol": 1e-14, "gtol": 1e-9, "maxcor": 30}
     found = unpack(minimize(evaluate, start, jac=True, method="L-BFGS-B", options=options).x)
-    return found if problem.value(found) < problem.value(net) else net
+    return min((found, settled(problem, found), net), key=problem.value)
+
+
+def settled(problem: Problem, net: Neurons) -> Neurons:
+    """The best offset for these neurons: a convex problem in c numbers, and what makes 1'v balance."""
+    if problem.constants == "none" or problem.loss.smoothness == np.inf:
+        return net
+    f, ridge = problem.fit(net) - net.o, problem.ridge * problem.beta if problem.constants == "ridge" else 0.0
+
+    def evaluate(o: Array) -> tuple[float, Array]:
+        return problem.loss_value(f + o) + problem.offset_cost(o), ridge * o - problem.pull(f + o).sum(0)
+
+    found = minimize(evaluate, net.o, jac=True, method="BFGS", options={"gtol": 1e-12, "maxiter": 100})
+    return Neurons(net.W, net.A, found.x)
 
 
 def can_finish(problem: Problem, net: Neurons) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from torch import nn
 
 from convexnn.numerics import Array
-from convexnn.your_network.descent import polish, resume, search
+from convexnn.your_network.descent import polish, resume, search, strongest
 from convexnn.your_network.lower import network_lower
 from convexnn.your_network.own_cells import own_cells_lower
 from convexnn.your_network.problem import Neurons, Problem
@@ -100,7 +100,9 @@ class ReluForm(Form):
         found = search(self.problem, self.net, (SEARCH if bound else 1.0) * budget, seed)
         if not bound:
             empty = np.zeros_like(self.problem.Y)
-            return Study(found.value, -np.inf, np.nan, "none", empty, found.net.width, history=found.history, found=found.net)
+            return Study(
+                found.value, -np.inf, np.nan, "none", empty, found.net.width, history=found.history, found=found.net
+            )
         own = own_cells_lower(self.problem, self.problem.balanced(self.net), found.net.o, CELLS * budget)
         low = network_lower(self.problem, found.net, PROVE * budget, found.proofs)
         for _ in range(REPEATS):
@@ -117,15 +119,10 @@ class ReluForm(Form):
         net = study.found
         assert isinstance(net, Neurons)
         if max_width is not None and net.width > max_width:
-            net = min((self._cut(one, max_width) for one in (net, self.net)), key=self.problem.value)
+            cut = (polish(self.problem, strongest(self.problem, one, max_width)) for one in (net, self.net))
+            net = min(cut, key=self.problem.value)
         return self.module(self.problem.balanced(net))
-
-    def _cut(self, net: Neurons, width: int) -> Neurons:
-        """The strongest neurons, with all weights moved once more."""
-        strength = self.problem.lengths(net.W) * np.linalg.norm(net.A, axis=1)
-        return polish(self.problem, self.problem.balanced(net.keep(np.argsort(-strength)[:width])))
 
     @abstractmethod
     def module(self, net: Neurons) -> nn.Module:
         """The user's kind of module with these neurons, in float64."""
-

@@ -68,9 +68,7 @@ def one_per_cell(problem: Problem, net: Neurons) -> tuple[Array, Array]:
     return joined, np.sign(a[first])
 
 
-def _solve(
-    problem: Problem, s: Array, D: BoolArray, S: Array, wanted: BoolArray
-) -> tuple[Array, Array, Array] | None:
+def _solve(problem: Problem, s: Array, D: BoolArray, S: Array, wanted: BoolArray) -> tuple[Array, Array, Array] | None:
     """z (k, p), o (1,) and v (n, 1), or None when the conic solver gives up."""
     import cvxpy as cp
 
@@ -94,7 +92,7 @@ def _solve(
         return None
     if z.value is None or not np.isfinite(z.value).all():
         return None
-    offset = np.zeros(1) if problem.constants == "none" else np.array([float(o.value)])
+    offset = np.zeros(1) if problem.constants == "none" else np.reshape(np.asarray(o.value, dtype=np.float64), 1)
     return np.asarray(z.value).reshape(k, p), offset, np.asarray(fit.dual_value)[:, None]
 
 

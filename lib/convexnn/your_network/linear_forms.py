@@ -13,6 +13,7 @@ I - k 11', k = (1 - (beta / (n + beta))^(1/2)) / n when it is penalised, k = 1/n
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -37,7 +38,9 @@ PATH = np.geomspace(1.0, 1e-4, 24)
 class Chain(Form):
     """Linear, ..., Linear with biases in the first and the last layer at most."""
 
-    def __init__(self, layers: Sequence[nn.Module], X: Array, Y: Array, beta: float, loss: Loss, biases: Biases) -> None:
+    def __init__(
+        self, layers: Sequence[nn.Module], X: Array, Y: Array, beta: float, loss: Loss, biases: Biases
+    ) -> None:
         self.layers, self.X, self.Y, self.beta, self.loss, self.biases = list(layers), X, Y, beta, loss, biases
         if any(layer.bias is not None for layer in self.layers[1:-1]):
             raise NotCovered("model has a bias in a middle Linear layer; chains may have biases in the first and last")
@@ -161,7 +164,7 @@ class Chain(Form):
         root = s[:rank] ** (1.0 / self.depth)
         widths = [rank if max_width is None else min(max(m, rank), max_width) for m in hidden]
         matrices = [_frame(U[:, :rank] * root, W.shape[0], widths[0])]
-        matrices += [_frame(np.diag(root), a, b) for a, b in zip(widths[:-1], widths[1:])]
+        matrices += [_frame(np.diag(root), a, b) for a, b in pairwise(widths)]
         matrices.append(_frame(root[:, None] * Vt[:rank], widths[-1], W.shape[1]))
         biases: list[Array | None] = [None] * self.depth
         if self.first:
@@ -179,7 +182,8 @@ class Chain(Form):
             with torch.no_grad():
                 rest = self.Y - chain(tensor(self.X)).numpy()
                 n = len(rest)
-                chain[-1].bias.copy_(tensor(rest.sum(0) / (n if self.biases == "free" else n + self.beta)))
+                best = rest.sum(0) / (n if self.biases == "free" else n + self.beta)
+                chain[-1].bias.copy_(tensor(best))  # type: ignore[operator]
         return chain
 
 
@@ -197,7 +201,7 @@ def _frame(M: Array, rows: int, columns: int) -> Array:
 
 
 def _under_lines(lines: list[tuple[float, float, Array]], beta: float, L: int) -> tuple[float, Array]:
-    """min over r >= 0 of max_k (a_k - r b_k, 0) + (beta L / 2) r^(2/L): the smallest value at a corner of the envelope."""
+    """min over r >= 0 of max_k (a_k - r b_k, 0) + (beta L / 2) r^(2/L), which is at a corner of the envelope."""
     a, b = np.array([line[0] for line in lines]), np.array([line[1] for line in lines])
     a, b = np.append(a, 0.0), np.append(b, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):

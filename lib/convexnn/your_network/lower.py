@@ -157,4 +157,3 @@ def _over_cells(problem: Problem, v: Array) -> tuple[float, str, Array]:
     top, strong = faces_of(patches.rows, D).local_maxima(patches.pulls(D, v), above=problem.beta)
     found = patches.lift(np.array([neuron.u for neuron in strong[:20]]).reshape(-1, patches.rank))
     return float(top) * (1 + ROUNDING), "all cells", found * problem.stretch()
-

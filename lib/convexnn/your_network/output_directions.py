@@ -2,7 +2,7 @@
 
     M(v) = max_{|a| = 1} M+(v a),   M+(z) = max_{|w| <= 1} z'P(Rw)_+      convex and positively homogeneous in a
 
-On the cone of g_1 .. g_c (columns of G), a = G l with l >= 0, so M+(v a) <= sum_k l_k M+(v g_k) <= |G^-T m| for |a| = 1,
+On the cone of g_1 .. g_c (columns of G), a = G l with l >= 0, so M+(v a) <= sum_k l_k M+(v g_k) <= |G^-T m|, |a| = 1,
 with m_k an upper bound on M+(v g_k). Orthants of the principal axes come first; the cone with the largest bound is cut
 at the middle of its longest edge until the bounds meet or the time is up. Source: this project.
 """
@@ -66,7 +66,7 @@ def sphere_bound(v: Array, side: Side, seconds: float, tol: float = 1e-5) -> tup
 
 
 def _cone(G: Array, m: Array) -> float:
-    """max over unit a in the cone of m'G^-1 a: the norm of G^-T m where that is inside, else the best face (bounded)."""
+    """max over unit a in the cone of m'G^-1 a: the norm of G^-T m where it is attained inside, else the best face."""
     p = np.linalg.solve(G.T, m)
     size = float(np.linalg.norm(p))
     inside = np.linalg.solve(G, p)
@@ -74,14 +74,14 @@ def _cone(G: Array, m: Array) -> float:
         return size
     if len(m) == 2:
         return float(m.max())
-    return min(size, _outside(G, m, inside))
+    return min(size, _outside(G, m))
 
 
-def _outside(G: Array, m: Array, inside: Array) -> float:
+def _outside(G: Array, m: Array) -> float:
     """The maximum is on a face: the largest bound of the faces, each in its own span."""
     best = 0.0
     for k in range(len(m)):
         face = np.delete(np.arange(len(m)), k)
-        Q, R = np.linalg.qr(G[:, face])
+        R = np.linalg.qr(G[:, face])[1]
         best = max(best, _cone(R, m[face]))
     return best

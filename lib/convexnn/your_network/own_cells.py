@@ -8,6 +8,8 @@ offset is held while the program is solved; its dual vector then proves a bound 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from convexnn.numerics import EPS, Array, BoolArray, tensor, to_numpy
@@ -46,13 +48,12 @@ def own_cells_lower(problem: Problem, net: Neurons, offset: Array, budget: float
     proofs = [Proof(solution.certificate.v.reshape(-1, 1), problem.beta / problem.slack(), "the program's dual vector")]
     if problem.constants == "free":
         v = problem.admissible(proofs[0].v)
-        bounds, _ = program.polars(tensor(v), None if solution.certificate.multipliers is None else tensor(solution.certificate.multipliers))
+        hint = solution.certificate.multipliers
+        bounds, _ = program.polars(tensor(v), None if hint is None else tensor(hint))
         rounding = 4 * EPS * problem.n * float(np.linalg.norm(data.X)) * float(np.linalg.norm(v))
         proofs = [Proof(v, float(to_numpy(bounds).max()) + rounding, "the program's dual vector, balanced")]
     return max(scaled(problem, proof).lower for proof in proofs)
 
 
 def _with_loss(program: Program, loss: Shifted) -> Program:
-    from dataclasses import replace
-
     return replace(program, loss=loss)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from convexnn.networks import Network, TwoLayer
+from convexnn.networks import Network, TwoLayer, balanced
 from convexnn.program import Program
 from convexnn.solving import solve
 from convexnn.theorems import attention, two_layer
@@ -29,7 +29,7 @@ class Solved(Form):
 
     def parts(self) -> tuple[float, float]:
         total = self.network.objective(self.data)
-        decay = self.data.beta * float(copy.deepcopy(self.network).double().cpu().penalty())
+        decay = self.data.beta * float(copy.deepcopy(self.network).double().cpu().penalty().detach())
         return total - decay, decay
 
     def study(self, budget: float, seed: int, bound: bool = True) -> Study:
@@ -65,8 +65,6 @@ class Gated(Solved):
         super().__init__("two-layer gated ReLU", "both layers, |a_j|_1 a neuron", network, data, program)
 
     def rebalanced(self) -> float:
-        from convexnn.networks import balanced
-
         return balanced(self.network).objective(self.data)  # type: ignore[arg-type]
 
     def width(self) -> tuple[int, int]:
@@ -74,14 +72,6 @@ class Gated(Solved):
         assert isinstance(net, TwoLayer)
         dead = (np.abs(net.A.detach().numpy()).sum(1) == 0) | ~self.D.any(0)
         return net.width, int(dead.sum())
-
-    def write(self, study: Study, max_width: int | None) -> nn.Module | None:
-        """The recovered network with the gates of the user's, not those found by linear programs."""
-        found = super().write(study, max_width)
-        if found is None:
-            return None
-        assert isinstance(found, TwoLayer) and found.gates is not None
-        return found
 
 
 class Heads(Solved):
@@ -91,14 +81,13 @@ class Heads(Solved):
 
     def __init__(self, network: HeadNetwork, data: Data) -> None:
         gates = None if network.gates is None else network.gates.numpy()
-        program = attention.program(
-            data, network.head.name, network.activation, gates, network.head.blocks, network.loss  # type: ignore[arg-type]
-        )
+        head: Any = network.head
+        program = attention.program(data, head.name, network.activation, gates, head.blocks, network.loss)
         super().__init__(f"{network.head.name} heads", "merged mixing and output weights", network, data, program)
 
     def rebalanced(self) -> float:
         net = self.network
-        left, right = (np.linalg.norm(p.detach().numpy(), axis=-1) for p in (net.left, net.right))  # type: ignore[union-attr,operator]
+        left, right = (np.linalg.norm(p.detach().numpy(), axis=-1) for p in (net.left, net.right))  # type: ignore[operator]
         return self.parts()[0] + self.data.beta * float((left * right).sum())
 
     def width(self) -> tuple[int, int]:

@@ -15,12 +15,12 @@ Tests: tests/your_network/test_bounds.py.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from convexnn.losses import Loss
-from convexnn.numerics import EPS, SAFETY_ULPS, Array, check_choice, tensor
+from convexnn.numerics import EPS, SAFETY_ULPS, Array, BoolArray, check_choice, tensor
 
 Constants = Literal["none", "ridge", "free"]
 #: A hidden bias without penalty is a column of this many times the longest row: M grows by at most 1 / (2 REACH^2).
@@ -45,7 +45,7 @@ class Neurons:
         """With more neurons."""
         return Neurons(np.vstack([self.W, W]), np.vstack([self.A, A]), self.o)
 
-    def keep(self, where: Array) -> Neurons:
+    def keep(self, where: np.ndarray[Any, Any]) -> Neurons:
         """The neurons at `where` (mask or indices)."""
         return Neurons(self.W[where], self.A[where], self.o)
 
@@ -124,7 +124,7 @@ class Problem:
         """(m,) norms of the penalised weights."""
         return np.asarray(np.sqrt(W**2 @ self.decayed))
 
-    def alive(self, net: Neurons) -> Array:
+    def alive(self, net: Neurons) -> BoolArray:
         """(m,) bool: neurons that change a prediction on the data."""
         return (self.hidden(net.W) > 0).any(0) & (np.abs(net.A).sum(1) > 0)
 
@@ -177,7 +177,7 @@ class Problem:
         return np.where(v > 0, v * least / np.maximum(up, 1e-300), v * least / np.maximum(down, 1e-300))
 
     def _balanced_classes(self, v: Array) -> Array:
-        """v with column sums zero and Y - v >= 0: mixed with the dual vector of the class frequencies as far as needed."""
+        """v with column sums zero and Y - v >= 0: mixed with the dual vector of the class frequencies."""
         v, even = v - v.mean(0), self.Y - self.Y.mean(0)
         least = np.minimum((self.Y - v).min(0), 0.0)
         share = -least / np.maximum(self.Y.mean(0) - least, 1e-300)

@@ -59,12 +59,12 @@ def layers_of(model: nn.Module, X: Array) -> tuple[list[nn.Module], list[str]]:
 
 def weights_of(layer: nn.Module) -> Array:
     """(in, out) float64 of a Linear."""
-    return np.asarray(layer.weight.detach().numpy()).T.copy()  # type: ignore[operator,union-attr]
+    return np.asarray(layer.weight.detach().numpy()).T.copy()  # type: ignore[operator]
 
 
 def bias_of(layer: nn.Module) -> Array | None:
     """(out,) float64, or None."""
-    return None if layer.bias is None else np.asarray(layer.bias.detach().numpy()).copy()  # type: ignore[operator,union-attr]
+    return None if layer.bias is None else np.asarray(layer.bias.detach().numpy()).copy()  # type: ignore[operator]
 
 
 def names_of(layers: Sequence[nn.Module]) -> tuple[str, ...]:
@@ -98,8 +98,8 @@ def _branches(model: nn.Module) -> list[nn.Module]:
 
 def _is_passive(layer: nn.Module) -> bool:
     """Identity, and dropout that is off."""
-    off = _name(layer) == "Dropout" and (not layer.training or layer.p == 0)  # type: ignore[operator]
-    return _name(layer) == "Identity" or off
+    off = _name(layer) == "Dropout" and (not layer.training or getattr(layer, "p", 1.0) == 0)
+    return _name(layer) == "Identity" or bool(off)
 
 
 def _refuse_hooks(layer: nn.Module) -> None:
@@ -142,7 +142,9 @@ def _chain(model: nn.Module, layers: list[nn.Module], X: Array) -> list[nn.Modul
         scale = max(1.0, float(wanted.abs().max()))
         if found.shape == wanted.shape and float((found - wanted).abs().max()) <= SAME.get(kind, 1e-4) * scale:
             return chain
-    raise NotCovered(f"model ({type(model).__name__}) is no chain of its layers {'-'.join(names_of(layers))}; {COVERED}")
+    raise NotCovered(
+        f"model ({type(model).__name__}) is no chain of its layers {'-'.join(names_of(layers))}; {COVERED}"
+    )
 
 
 def _outputs(model: nn.Module, X: Array) -> Tensor:

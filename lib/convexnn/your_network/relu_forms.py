@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
@@ -90,20 +92,29 @@ class WithBatchNorm(ReluForm):
         self.white, self.eps, self.norm, self.last = whitening(X), float(norm.eps), norm, last  # type: ignore[arg-type]
         self.has_bias, self.has_offset, self.n = first.bias is not None, last.bias is not None, len(X)
         self.X, self.beta_given = X, beta
-        weight, bias = (np.asarray(p.detach().numpy()) for p in (norm.weight, norm.bias))  # type: ignore[operator,union-attr]
+        weight, bias = (np.asarray(p.detach().numpy()) for p in (norm.weight, norm.bias))  # type: ignore[operator]
         z = X @ weights_of(first)
         z = z - z.mean(0)
         size = np.linalg.norm(z, axis=0)
         q = (self.white.features[:, :-1].T @ z).T
         gain = weight * np.sqrt(self.n) * np.sqrt(size**2 / (size**2 + self.n * self.eps))
         W = np.column_stack([q * (gain / np.where(size > 0, size, 1.0))[:, None], bias * np.sqrt(self.n)])
-        problem = Problem(self.white.features, Y, beta / np.sqrt(self.n), loss, constants_of(last, biases, False), ridge=np.sqrt(self.n))
+        problem = Problem(
+            self.white.features,
+            Y,
+            beta / np.sqrt(self.n),
+            loss,
+            constants_of(last, biases, False),
+            ridge=np.sqrt(self.n),
+        )
         notes = ("statistics are those of the whole batch, as in training mode",)
         offset = f", output bias {biases}" if self.has_offset else ""
         what = f"gains and shifts of BatchNorm and output weights{offset}; not the layer before BatchNorm"
         squares = float(weight @ weight + bias @ bias + np.square(weights_of(last)).sum())
         self.penalty = 0.5 * beta * squares + problem.offset_cost(offset_of(last))
-        super().__init__("two-layer ReLU with BatchNorm", what, notes, problem, Neurons(W, weights_of(last), offset_of(last)))
+        super().__init__(
+            "two-layer ReLU with BatchNorm", what, notes, problem, Neurons(W, weights_of(last), offset_of(last))
+        )
 
     def parts(self) -> tuple[float, float]:
         return self.problem.loss_value(self.problem.fit(self.net)), self.penalty
@@ -140,7 +151,7 @@ class Convolution(ReluForm):
             raise ValueError("model has a Conv2d with groups, another padding mode or a named padding; use numbers")
         self.conv, self.has_offset = conv, last.bias is not None
         shape = (conv.kernel_size, conv.dilation, conv.padding, conv.stride)
-        patches = torch.nn.functional.unfold(tensor(X), *shape).numpy().swapaxes(1, 2)  # type: ignore[arg-type]
+        patches = torch.nn.functional.unfold(tensor(X), *shape).numpy().swapaxes(1, 2)
         rows = np.ascontiguousarray(patches).reshape(-1, patches.shape[-1])
         W = np.asarray(conv.weight.detach().numpy()).reshape(conv.out_channels, -1)
         free = conv.bias is not None and biases == "free"
@@ -154,9 +165,8 @@ class Convolution(ReluForm):
     def module(self, net: Neurons) -> nn.Module:
         net, old = at_least_one(with_constant(net, self.has_offset)), self.conv
         has_bias = old.bias is not None
-        conv = nn.Conv2d(
-            old.in_channels, net.width, old.kernel_size, old.stride, old.padding, old.dilation, bias=has_bias  # type: ignore[arg-type]
-        ).double()
+        same: Any = {name: getattr(old, name) for name in ("kernel_size", "stride", "padding", "dilation")}
+        conv = nn.Conv2d(old.in_channels, net.width, bias=has_bias, **same).double()
         with torch.no_grad():
             conv.weight.copy_(tensor(net.W[:, :-1] if has_bias else net.W).reshape(conv.weight.shape))
             if conv.bias is not None:
