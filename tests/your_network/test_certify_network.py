@@ -1,4 +1,4 @@
-"""A certificate of a foreign network: its objective is torch's, its bounds hold, and what is no covered form is refused."""
+"""A certificate of a foreign network: its objective is torch's, its bounds hold, and other forms are refused."""
 
 import copy
 
@@ -221,7 +221,7 @@ HOSTILE = {
     r"takes rows \(n, 2\)": lambda X, y: (two_layer(2), X[:, 0], y, BETA),
     "2 output": lambda X, y: (two_layer(2, 3, 2), X, y, BETA),
     "y has shape": lambda X, y: (two_layer(2), X, y[:-1], BETA),
-    "X has 1 non-finite": lambda X, y: (two_layer(2), np.where(X == X[0, 0], np.nan, X), y, BETA),
+    "X has 1 non-finite": lambda X, y: (two_layer(2), np.where(X[0, 0] == X, np.nan, X), y, BETA),
     "X has dtype": lambda X, y: (two_layer(2), X.astype(str), y, BETA),
     "y has dtype": lambda X, y: (two_layer(2), X, np.array(["a"] * len(y)), BETA),
     "beta is 0": lambda X, y: (two_layer(2), X, y, 0),

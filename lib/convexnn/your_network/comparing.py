@@ -54,8 +54,10 @@ def splits(X: Array, y: Any, task: TableTask, seeds: Sequence[int], share: float
     labels = np.searchsorted(classes, y) if task == "classification" else y.astype(np.float64)
     found = []
     for seed in seeds:
-        X_train, here, X_test, there = split(X, labels, share, seed)
+        column = labels if task == "classification" else labels[:, None]  # numbers are no strata
+        X_train, here, X_test, there = split(X, column, share, seed)
         if task == "regression":
+            here, there = here[:, 0], there[:, 0]
             mean, spread = here.mean(), max(float(here.std()), 1e-300)
             here, there = (here - mean) / spread, (there - mean) / spread
         found.append(Split(*_features(X_train, X_test, here, len(classes), task), there, task))

@@ -91,6 +91,7 @@ def search(problem: Problem, start: Neurons, budget: float, seed: int = 0, grow:
         proofs.append(proof)
         note(better)
     note(problem.balanced(best))
+    note(settled(problem, best.keep(np.zeros(best.width, dtype=bool))))
     best = fewer(problem, best)
     proofs += [] if v is None else [Proof(v, np.inf, "the dual vector of the cells")]
     return Search(best, problem.value(best), np.array(rows), tuple(proofs))
