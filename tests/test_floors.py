@@ -18,7 +18,7 @@ FLOORS = {
     1: {"losses", "gauges", "cones", "operators", "weighted_loss", "layered", "gated_tuples", "patterns", "rational"},
     2: {"program", "networks", "neurons"},
     3: {"solvers", "certifying", "theorems", "training", "bounds"},
-    4: {"choosing", "solving", "study", "exact", "globalize", "solver_claims", "estimators"},
+    4: {"choosing", "solving", "study", "exact", "globalize", "solver_claims", "estimators", "your_network"},
     5: {"report", "plotting"},
     6: {"pipeline", "commands", "__main__", ""},  # beside the tower: sees everything, is seen by nothing in it
 }

@@ -7,4 +7,4 @@ Exit codes: 0 solved, certified or unchanged, 1 inconclusive or worse, 2 bad inp
 from __future__ import annotations
 
 #: The file convexnn/commands/NAME.py holds the command NAME; `convexnn.__main__` registers them.
-NAMES = ("fit", "path", "data", "diff")
+NAMES = ("fit", "path", "certify", "data", "diff")

@@ -16,16 +16,20 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+#: Modules with a tuple `claims`, beside the theorems.
+BEYOND = ("solver_claims", "your_network.claim_list")
+
 
 def claims_of(package: str) -> list[dict[str, Any]]:
-    """Every claim of the theorems and, where there is one, of `<package>.solver_claims`, as result files hold them."""
+    """Every claim of the theorems and of the modules BEYOND them that the package has, as result files hold them."""
     if importlib.util.find_spec(f"{package}.theorems") is None:
         return []
     found = importlib.import_module(f"{package}.theorems").all_theorems()
     theorems = found.values() if isinstance(found, Mapping) else found
-    beyond = f"{package}.solver_claims"
-    more = importlib.import_module(beyond).claims if importlib.util.find_spec(beyond) else ()
-    claims = [*(claim for theorem in theorems for claim in theorem.claims), *more]
+    claims = [claim for theorem in theorems for claim in theorem.claims]
+    for name in BEYOND:
+        if importlib.util.find_spec(f"{package}.{name.split('.')[0]}") is not None:
+            claims += importlib.import_module(f"{package}.{name}").claims
     return [{**asdict(claim), "source_text": str(claim.source)} for claim in claims]
 
 

@@ -115,6 +115,8 @@ def prune(network: VectorNetwork, X: Array) -> VectorNetwork:
     if found.status != 0:
         return net
     support = np.flatnonzero(found.x > 1e-12 * found.x.max(initial=0.0))
+    if not len(support):  # scipy's nnls aborts the process on a matrix without columns
+        return net
     s = nnls(unit[:, support], target / scale)[0]  # the linear program's own accuracy is 1e-7
     keep, s = support[s > 0], s[s > 0]
     moved = float(np.abs(unit[:, keep] @ s - target / scale).max(initial=0.0))
