@@ -8,7 +8,7 @@ from tolerances import close
 from convexnn import Data, certify, solve
 from convexnn.gauges import Frobenius, GroupL2
 from convexnn.layered import LayeredCone, LayeredOperator
-from convexnn.theorems.shared.layered_patterns import enumerate_groups, sample_groups
+from convexnn.theorems.shared.layered_patterns import enumerate_groups, groups_of, sample_groups
 from convexnn.theorems.shared.layered_program import layered_program
 
 
@@ -49,6 +49,31 @@ def test_the_cone_is_its_formula_and_projection_is_moreaus(parts):
     assert float(cone.rows(P).min()) > -1e-9
     assert float(((Z - P) * P).sum().abs()) < 1e-9 * float(Z.square().sum())
     close(cone.project(P), P, 1e-9)
+
+
+def test_inside_a_cone_the_map_is_the_network():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((6, 3))
+    for U, b in zip(rng.standard_normal((20, 3, 2)), rng.choice([-1.0, 1.0], (20, 2))):
+        groups = groups_of(X, U[None], b[None])
+        if not len(groups):
+            continue
+        hidden = np.maximum(X @ U, 0) @ b
+        made = layered_program(Data(X, np.ones(6), 0.1), groups, Frobenius())
+        for order in ([0, 1], [1, 0]):  # neurons are sorted within a group
+            V = torch.as_tensor((U * b)[None, :, order])
+            Z = torch.cat([V, torch.zeros_like(V)])
+            if float(made.cone.rows(Z).min()) >= 0 and (groups.s[0] == b[order]).all():
+                close(made.operator.forward(Z)[:, 0], np.maximum(hidden, 0))
+                break
+        else:
+            raise AssertionError("the branch is in none of the cones")
+
+
+def test_the_adjoint_at_some_groups_is_that_of_all(parts):
+    _, cone = parts
+    T = torch.as_tensor(np.random.default_rng(4).standard_normal((2 * len(cone.D1), 18, 1)))
+    close(cone.adjoint_at(T[[3, 20]], torch.tensor([3, 20])), cone.adjoint(T)[[3, 20]])
 
 
 @pytest.mark.parametrize("gauge", [GroupL2(), Frobenius()])
