@@ -88,6 +88,17 @@ def test_interior_point_solves_every_loss_and_both_norms_with_its_own_multiplier
     assert float(made.cone.violation(torch.as_tensor(solution.Z)).max()) < 1e-9
 
 
+@pytest.mark.parametrize("gauge", [GroupL2(), Frobenius()])
+def test_a_tight_spiral_with_many_groups_is_solved_in_few_steps(gauge):
+    from convexnn.theorems.path_regularized import spiral
+
+    data = spiral(30, np.random.default_rng(0), turns=2.0, beta=0.01)
+    made = layered_program(data, sample_groups(data.X, 4, 300), gauge, "logistic")
+    solution = solve(made, tol=1e-6, device="cpu")
+    assert (solution.method, solution.status) == ("interior", "solved"), solution.message
+    assert solution.history[-1].iteration <= 80
+
+
 def test_alternating_directions_agree_with_the_interior_point():
     rng = np.random.default_rng(6)
     X, y = rng.standard_normal((5, 2)), rng.standard_normal(5)

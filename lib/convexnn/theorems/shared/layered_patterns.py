@@ -3,9 +3,9 @@
     group   neurons j = 1..m with a first-layer pattern D_{g,j} and the sign s_{g,j} of their second-layer weight, and a
             second-layer pattern D_g = 1[ sum_j s_j (X u_j)_+ >= 0 ]
 
-Order within a group is irrelevant; a neuron option (D, s) may repeat. Groups that output nothing are dropped: those with
-only negative signs, and those where D_g D_{g,j} = 0 for all j. Rows in which no neuron fires are zero: their bit of D_g
-has no effect and is set to 1. Cells of lower dimension lie in the closure of those with one.
+Order within a group is irrelevant; a neuron option (D, s) may repeat. Groups that output nothing are dropped: only
+negative signs, or D_g D_{g,j} = 0 for all j. Rows in which no neuron fires are zero: their bit of D_g has no effect
+and is set to 1. Cells of lower dimension lie in the closure of those with one.
 
     groups = sample_groups(X, neurons=4, draws=1000, seed=0)        # joint samples; more draws: a superset
     groups = enumerate_groups(X, neurons=2)                         # all of them, small data
