@@ -158,19 +158,19 @@ taken, rest = order[:40], order[40:]
 clinic = Data(rows[taken], y_real[taken], beta)
 clinical = layered_columns(
     clinic.X,
-    sample_groups(clinic.X, 2, 200, seed),
+    sample_groups(clinic.X, 2, 100, seed),
     lambda g: theorem.program(clinic, groups=g, loss="logistic"),
     lambda p: solve(p, tol=1e-5),
-    rounds=6,
+    rounds=3,
     seed=seed,
 )
 result.measure(claims["real_data"], clinical.solution.gap, f"{len(clinical.groups)} groups", [seed])
-few, real_counts, real_runs, right = starts[:5], (1, 2, 5, 20), [], []
+few, real_counts, real_runs, right = starts[:3], (1, 2, 5, 20), [], []
 for K in real_counts:
-    run = train(theorem.network(K, clinic, loss="logistic"), clinic, "lbfgs", seeds=few, steps=300)
+    run = train(theorem.network(K, clinic, loss="logistic"), clinic, "lbfgs", seeds=few, steps=150)
     real_runs.append(run.final)
     right.append(float(np.mean(run.best.predict(rows[rest])[:, 0] * y_real[rest] > 0)))
-momentum = train(theorem.network(20, clinic, loss="logistic"), clinic, "sgd", seeds=few, steps=1000)
+momentum = train(theorem.network(20, clinic, loss="logistic"), clinic, "sgd", seeds=few, steps=600)
 result.measure(claims["real_training"], relative_gap(min(real_runs[-1]), clinical.solution.value), "K = 20", few)
 program_right = float(np.mean(theorem.recover(clinic, clinical.solution).predict(rows[rest])[:, 0] * y_real[rest] > 0))
 result.save(rtol=None, real_runs=np.array(real_runs), real_momentum=momentum.final, real_right=np.array(right))
