@@ -51,7 +51,7 @@ from convexnn.theorems.parallel.bidual import standard_dual
 from convexnn.theorems.parallel.interpolation import cheapest_factors, interpolation, partial_duals
 from convexnn.theorems.parallel.shared_layers import incidence, separate_network, shared_network
 from convexnn.theorems.parallel.strengths import strengths
-from convexnn.theorems.parallel.three_layer import solve_three_layer
+from convexnn.theorems.parallel.three_layer import three_layer
 from convexnn.theorems.shared.branches import trunked
 
 limit_threads()
@@ -418,12 +418,12 @@ for name, case in cases.items():
 # ## 6 ReLU on any data: three layers
 #
 # On general data a branch with a shared hidden layer fits more than two layers can. The program is finite for three layers: a
-# group is a pair of neurons with its own patterns and signs. Both bounds are recomputed from the solver's arrays. For a
+# group is a pair of neurons with its own patterns and signs. The lower bound is the certificate's, the upper one the objective of the rebuilt, pruned network. For a
 # *standard* three-layer network on general data no closed form is known here; its row in the table is a training run.
 
 # %%
 points = Data(rng.standard_normal((5, 2)), rng.standard_normal(5), 0.1)
-cubic = solve_three_layer(points)
+cubic = three_layer(points, lambda program: solve(program, tol=1e-8))
 wide = best_of(points, width=8, steps=1200, activation="relu")
 result.measure(claims["three_layer"], relative_gap(cubic.upper, cubic.lower), f"{cubic.groups} groups", [seed])
 result.measure(
@@ -435,7 +435,7 @@ result.measure(claims["kinked_training"], relative_gap(wide.value, cubic.upper),
 
 def parallel_value(b):
     """Bounds on the parallel optimum at gauge weight b (cubic decay: b = 3 beta / 2)."""
-    found = solve_three_layer(Data(points.X, points.y, b / 1.5))
+    found = three_layer(Data(points.X, points.y, b / 1.5), solve)
     return found.lower, found.upper
 
 

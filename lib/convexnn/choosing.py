@@ -6,7 +6,6 @@ import os
 
 import torch
 
-from convexnn.gated_tuples import TupleOperator
 from convexnn.gauges import Frobenius, GroupL2
 from convexnn.layered import LayeredCone, LayeredOperator
 from convexnn.numerics import check_choice
@@ -113,9 +112,6 @@ def _interior_obstacle(program: Program, coned: bool) -> str:
     if isinstance(program.operator, LayeredOperator):
         fits = isinstance(program.cone, LayeredCone) and isinstance(program.gauge, GroupL2 | Frobenius)
         return "" if fits and program.loss.name != "cross_entropy" else "the cone, gauge or loss has no barrier here"
-    if isinstance(program.operator, TupleOperator):
-        smooth = program.loss.name in ("squared", "logistic", "squared_hinge")
-        return "" if smooth else f"the {program.loss.name} loss has no second derivative for the barrier"
     if not isinstance(program.operator, GatedOperator):
         return "the operator is not gated"
     if not isinstance(program.gauge, GroupL2 if coned else GroupL2 | Frobenius):

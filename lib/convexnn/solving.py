@@ -13,7 +13,6 @@ import torch
 
 from convexnn.certifying import certify, feasible
 from convexnn.choosing import FLOAT32_TOL, choose, fits_float32, has_rows
-from convexnn.gated_tuples import TupleOperator
 from convexnn.layered import LayeredOperator
 from convexnn.numerics import (
     ACTIVE_TOL,
@@ -26,7 +25,6 @@ from convexnn.numerics import (
 )
 from convexnn.program import Program
 from convexnn.solvers.admm import admm
-from convexnn.solvers.barrier_tuples import barrier_tuples
 from convexnn.solvers.contract import Callback, Options, Solver, graceful_interrupt
 from convexnn.solvers.fista import fista
 from convexnn.solvers.interior_cone import interior_cone
@@ -91,7 +89,7 @@ def solve(
         if coarse:
             reason = f"{reason}; where float32 ran out, float64 went on"
             point, certificate = _finish(program, there, point, certificate, fista, rest)
-        elif method == "auto" and name == "interior" and not isinstance(program.operator, TupleOperator):
+        elif method == "auto" and name == "interior":
             name, reason = "interior, then admm", f"{reason}; where float64 ran out, alternating directions went on"
             rest = replace(rest, max_iterations=min(FINISHING_STEPS, rest.max_iterations))
             point, certificate = _finish(program, there, point, certificate, admm, rest)
@@ -123,9 +121,7 @@ def solve_path(
 
 def _solver(name: str, program: Program) -> Solver:
     interior = interior_cone if name == "interior" and has_rows(program) else interior_gated
-    if isinstance(program.operator, TupleOperator):
-        interior = barrier_tuples
-    elif program.loss.name == "cross_entropy":
+    if program.loss.name == "cross_entropy":
         interior = interior_softmax
     elif isinstance(program.operator, LayeredOperator):
         interior = interior_layered

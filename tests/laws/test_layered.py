@@ -8,7 +8,7 @@ from tolerances import close
 from convexnn import Data, certify, solve
 from convexnn.gauges import Frobenius, GroupL2
 from convexnn.layered import LayeredCone, LayeredOperator
-from convexnn.theorems.shared.layered_patterns import enumerate_groups, sample_groups
+from convexnn.theorems.shared.layered_patterns import enumerate_groups, groups_of, sample_groups
 from convexnn.theorems.shared.layered_program import layered_program
 
 
@@ -51,6 +51,31 @@ def test_the_cone_is_its_formula_and_projection_is_moreaus(parts):
     close(cone.project(P), P, 1e-9)
 
 
+def test_inside_a_cone_the_map_is_the_network():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((6, 3))
+    for U, b in zip(rng.standard_normal((20, 3, 2)), rng.choice([-1.0, 1.0], (20, 2))):
+        groups = groups_of(X, U[None], b[None])
+        if not len(groups):
+            continue
+        hidden = np.maximum(X @ U, 0) @ b
+        made = layered_program(Data(X, np.ones(6), 0.1), groups, Frobenius())
+        for order in ([0, 1], [1, 0]):  # neurons are sorted within a group
+            V = torch.as_tensor((U * b)[None, :, order])
+            Z = torch.cat([V, torch.zeros_like(V)])
+            if float(made.cone.rows(Z).min()) >= 0 and (groups.s[0] == b[order]).all():
+                close(made.operator.forward(Z)[:, 0], np.maximum(hidden, 0))
+                break
+        else:
+            raise AssertionError("the branch is in none of the cones")
+
+
+def test_the_adjoint_at_some_groups_is_that_of_all(parts):
+    _, cone = parts
+    T = torch.as_tensor(np.random.default_rng(4).standard_normal((2 * len(cone.D1), 18, 1)))
+    close(cone.adjoint_at(T[[3, 20]], torch.tensor([3, 20])), cone.adjoint(T)[[3, 20]])
+
+
 @pytest.mark.parametrize("gauge", [GroupL2(), Frobenius()])
 @pytest.mark.parametrize("loss", ["squared", "logistic", "hinge", "squared_hinge"])
 def test_interior_point_solves_every_loss_and_both_norms_with_its_own_multipliers(gauge, loss):
@@ -61,6 +86,17 @@ def test_interior_point_solves_every_loss_and_both_norms_with_its_own_multiplier
     assert (solution.method, solution.status) == ("interior", "solved"), solution.message
     assert certify(made, solution).gap <= 1e-6
     assert float(made.cone.violation(torch.as_tensor(solution.Z)).max()) < 1e-9
+
+
+@pytest.mark.parametrize("gauge", [GroupL2(), Frobenius()])
+def test_a_tight_spiral_with_many_groups_is_solved_in_few_steps(gauge):
+    from convexnn.theorems.path_regularized import spiral
+
+    data = spiral(30, np.random.default_rng(0), turns=2.0, beta=0.01)
+    made = layered_program(data, sample_groups(data.X, 4, 300), gauge, "logistic")
+    solution = solve(made, tol=1e-6, device="cpu")
+    assert (solution.method, solution.status) == ("interior", "solved"), solution.message
+    assert solution.history[-1].iteration <= 80
 
 
 def test_alternating_directions_agree_with_the_interior_point():

@@ -13,7 +13,8 @@ from convexnn.theorems.parallel.bidual import standard_dual
 from convexnn.theorems.parallel.interpolation import cheapest_factors, interpolation, partial_duals, schatten
 from convexnn.theorems.parallel.shared_layers import DESIGNS, incidence, separate_network, shared_network
 from convexnn.theorems.parallel.strengths import strengths
-from convexnn.theorems.parallel.three_layer import Groups, _rebuild, _solve, enumerate_groups, solve_three_layer
+from convexnn.theorems.parallel.three_layer import three_layer
+from convexnn.theorems.shared.layered_patterns import enumerate_groups, shared_patterns_only
 from convexnn.theorems.shared.schatten import shrink
 
 RAY = np.outer([1.0, 0.5, 2.0, -1.0, -0.7, -1.5], 1.3 * np.array([1.0, 2.0, 2.0]) / 3)
@@ -25,6 +26,10 @@ EXAMPLES = [
     ((1, 1, 1), 3, 4.5, 3.120126),
     ((2,), 5, 3.298770, 3.298770),
 ]
+
+
+def precise(program):
+    return solve(program, tol=1e-8)
 
 
 def on_ray(p: float, q: float, beta: float = 0.05) -> Data:
@@ -333,7 +338,7 @@ def test_three_layers_on_general_data_have_the_catalogued_values(seed, scale, b,
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((4, 2))
     data = Data(X, scale * rng.standard_normal(4), b / 1.5)
-    found = solve_three_layer(data)
+    found = three_layer(data, precise)
     assert found.upper == pytest.approx(value, abs=1e-6)
     assert 0 <= found.upper - found.lower + 1e-12 <= 1e-6
     assert found.network.width <= 4
@@ -346,7 +351,7 @@ def test_three_layers_on_general_data_have_the_catalogued_values(seed, scale, b,
 def test_no_three_layer_run_ends_below_the_bound_and_the_best_is_near():
     rng = np.random.default_rng(11)
     data = Data(rng.standard_normal((4, 2)), rng.standard_normal(4), 0.2 / 1.5)
-    found = solve_three_layer(data)
+    found = three_layer(data, precise)
     run = train(parallel.network(8, data, activation="relu"), data, "lbfgs", range(8), steps=800)
     assert found.lower - 1e-9 <= run.value <= found.upper + 1e-5
 
@@ -355,23 +360,20 @@ def test_one_pattern_for_both_neurons_of_a_branch_is_not_enough():
     rng = np.random.default_rng(5)
     X = rng.standard_normal((4, 2))
     data = Data(X, 1.5 * rng.standard_normal(4), 0.05 / 1.5)
-    every = enumerate_groups(X)
-    same = (every.D1[:, 0] == every.D1[:, 1]).all(1)
-    groups = Groups(every.D1[same], every.s[same], every.D2[same])
-    V, _ = _solve(X, data.y, 0.05, groups)
-    assert _rebuild(X, V, groups).objective(data) == pytest.approx(1.919970, abs=1e-6)  # 1.812412 with all groups
+    found = three_layer(data, precise, shared_patterns_only(enumerate_groups(X, 2)))
+    assert found.upper == pytest.approx(1.919970, abs=1e-6)  # 1.812412 with all groups
 
 
 def test_a_large_beta_gives_the_zero_network_and_several_outputs_are_refused():
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((4, 2)), rng.standard_normal(4)
-    zero = solve_three_layer(Data(X, y, 100.0))
+    zero = three_layer(Data(X, y, 100.0), precise)
     assert zero.upper == pytest.approx(0.5 * y @ y)
     assert zero.lower == pytest.approx(zero.upper, abs=1e-9)
     with pytest.raises(ValueError, match="one output"):
-        solve_three_layer(Data(X, np.ones((4, 2)), 0.1))
+        three_layer(Data(X, np.ones((4, 2)), 0.1), solve)
     with pytest.raises(ValueError, match="groups"):
-        solve_three_layer(Data(rng.standard_normal((12, 3)), rng.standard_normal(12), 0.1))
+        three_layer(Data(rng.standard_normal((12, 3)), rng.standard_normal(12), 0.1), solve)
 
 
 def test_a_pull_of_rounding_size_has_no_sign():

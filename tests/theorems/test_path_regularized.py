@@ -7,15 +7,10 @@ import torch
 from convexnn import Data, solve, train
 from convexnn.losses import get_loss
 from convexnn.theorems import path_regularized as theorem
-from convexnn.theorems.path_regularized.columns import (
-    grow,
-    lifted,
-    low_rank_data,
-    low_rank_factor,
-    prune,
-)
-from convexnn.theorems.path_regularized.groups import all_groups, sample_groups, select
-from convexnn.theorems.path_regularized.path_network import balanced, deep_network, rescaled, unrolled
+from convexnn.theorems.path_regularized.low_rank import lifted, low_rank_data, low_rank_factor
+from convexnn.theorems.path_regularized.path_network import balanced, deep_network, prune, rescaled, unrolled
+from convexnn.theorems.shared.layered_columns import layered_columns
+from convexnn.theorems.shared.layered_patterns import enumerate_groups, sample_groups, shared_patterns_only
 
 
 def instance(seed, beta, scale=1.0):
@@ -55,17 +50,16 @@ def test_one_neuron_a_branch_is_the_two_layer_theorem():
 @pytest.mark.parametrize("seed", range(3))
 def test_the_finite_dual_has_the_value_of_the_primal(seed):
     data = theorem.sample("tiny", seed)
-    tuples = all_groups(data.X, 2)
-    value = theorem.reference(data, groups=tuples).solve(solver="CLARABEL")
-    dual = theorem.reference(data, groups=tuples, dual=True).solve(solver="CLARABEL")
+    groups = enumerate_groups(data.X, 2)
+    value = theorem.reference(data, groups=groups).solve(solver="CLARABEL")
+    dual = theorem.reference(data, groups=groups, dual=True).solve(solver="CLARABEL")
     ours = solve(theorem.program(data), tol=1e-7).value
     assert dual == pytest.approx(value, abs=1e-6)
     assert ours == pytest.approx(value, abs=1e-6)
 
 
 def test_one_pattern_for_all_neurons_of_a_branch_is_worse():
-    every = all_groups(HARD.X, 2)
-    same = select(every, (every.D1[:, 0] == every.D1[:, 1]).all(1).numpy())
+    same = shared_patterns_only(enumerate_groups(HARD.X, 2))
     values = {
         norm: solve(theorem.program(HARD, groups=same, norm=norm), tol=1e-7).value for norm in ("path", "neurons")
     }
@@ -96,9 +90,10 @@ def test_a_larger_sample_of_groups_is_never_worse_and_finds_the_optimum():
 
 
 def test_added_groups_reach_the_value_of_all():
-    found = grow(HARD, lambda p: solve(p, tol=1e-7), sample_groups(HARD.X, 10, 2), batch=100)
-    assert found[-1].value == pytest.approx(1.546499, abs=1e-4)
-    assert found[0].value > found[-1].value + 1e-3
+    start = sample_groups(HARD.X, 2, 10)
+    found = layered_columns(HARD.X, start, lambda g: theorem.program(HARD, groups=g), solve, whole=True)
+    assert found.solution.value == pytest.approx(1.546499, abs=1e-4)
+    assert found.history[0, 0] > found.solution.value + 1e-3
 
 
 def test_training_ends_above_the_bound_and_close_to_it():
@@ -155,18 +150,18 @@ def test_a_low_rank_network_scores_its_program_on_the_original_data():
     data = Data(rng.standard_normal((5, 3)), rng.standard_normal(5), 0.2)
     small, V, _ = low_rank_data(data, 2)
     solution = solve(theorem.program(small, groups=300), tol=1e-7)
-    network = theorem.recover(data, lifted(solution, V))
+    network = theorem.recover(data, lifted(solution, data, V))
     assert theorem.objective(network, data) == pytest.approx(solution.value, abs=1e-6)
 
 
 def test_bad_input_is_refused_by_name():
-    with pytest.raises(ValueError, match="groups is 0"):
+    with pytest.raises(ValueError, match="draws is 0"):
         theorem.program(HARD, groups=0)
-    with pytest.raises(ValueError, match="width is 0"):
+    with pytest.raises(ValueError, match="neurons is 0"):
         theorem.program(HARD, width=0)
     with pytest.raises(ValueError, match="one output"):
         theorem.assumptions(Data(HARD.X, np.ones((4, 2)), 0.1))
     with pytest.raises(ValueError, match="norm"):
         theorem.program(HARD, norm="nuclear")
-    with pytest.raises(ValueError, match="candidate groups"):
-        all_groups(np.random.default_rng(0).standard_normal((14, 3)), 2)
+    with pytest.raises(ValueError, match="more than 5000 groups"):
+        enumerate_groups(np.random.default_rng(0).standard_normal((14, 3)), 2)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from tolerances import close
 
 from convexnn import Data, solve, train
@@ -11,6 +12,7 @@ from convexnn.theorems.shared.layered_columns import layered_columns
 from convexnn.theorems.shared.layered_patterns import enumerate_groups, sample_groups, shared_patterns_only
 from convexnn.theorems.shared.layered_program import layered_program
 from convexnn.theorems.three_layer import transcription
+from convexnn.theorems.three_layer.landscape import bending, plane
 from convexnn.theorems.three_layer.special_cases import residual_block, wide_groups
 
 
@@ -67,6 +69,41 @@ def test_the_rebuilt_and_the_pruned_network_have_the_value(known):
         assert three_layer.objective(net, data) == pytest.approx(solution.value, abs=1e-6)
         close(net.norms(), np.tile(np.cbrt(net.scales()), (3, 1)))
     assert pruned.width <= data.n
+
+
+@pytest.mark.parametrize("gauge", [GroupL2(), Frobenius()])
+def test_every_scaled_dual_vector_is_a_lower_bound_and_a_multiple_is_not_free(known, gauge):
+    data, solution = known
+    made = layered_program(data, solution.program.model.groups, gauge)
+    value, rng = solve(made, tol=1e-8).value, np.random.default_rng(0)
+    for k in range(5):
+        v = torch.as_tensor(data.y + k * rng.standard_normal(data.n)).reshape(-1, 1)
+        reach = float(made.polars(v)[0].max())
+        assert made.dual_value(min(1.0, data.beta / reach) * v) <= value + 1e-9
+    assert made.dual_value(made.Y) > value  # y itself is infeasible: its dual value is no bound
+
+
+class Bowl(torch.nn.Module):
+    """A network whose objective is sign |theta|^2."""
+
+    def __init__(self, sign: float) -> None:
+        super().__init__()
+        self.theta, self.sign = torch.nn.Parameter(torch.tensor([3.0, 4.0], dtype=torch.float64)), sign
+
+    def objective(self, data: Data) -> float:
+        return self.sign * float(self.theta.detach().square().sum())
+
+
+def test_lines_on_a_bowl_never_bend_down_and_planes_are_in_units_of_the_weights():
+    at = np.linspace(-1, 1, 9)
+    up, down = Bowl(1.0), Bowl(-1.0)
+    assert bending(up, None, at) == 0.0
+    assert bending(down, None, at) == 1.0
+    surface = plane(up, None, at)
+    assert surface[4, 4] == pytest.approx(25.0)
+    assert up.theta.detach().tolist() == [3.0, 4.0]
+    second = np.diff(surface[4], 2)  # |5 a p|^2 with a unit p: 2 * 25 * (1/4)^2
+    assert second == pytest.approx(np.full(7, 2 * 25 / 16))
 
 
 def test_column_generation_reaches_all_groups(known):

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from convexnn.plotting import BLACK, BLUE, GREEN, ORANGE, Draw, canvas, styled
 
 
-def draw_regions(names: dict[str, str]) -> Draw:
+def draw_regions(names: dict[str, str], points_name: str = "spiral") -> Draw:
     """Decision regions side by side; `names` maps the stored (R, R) signs to titles.
 
-    Reads grid_x (R,), grid_y (R,), spiral (n, 2), arms (n,) and the names.
+    Reads grid_x (R,), grid_y (R,), arms (n,), the points (n, 2) under `points_name`, and the names.
     """
 
     @styled
@@ -26,7 +26,7 @@ def draw_regions(names: dict[str, str]) -> Draw:
                 x, y, stored[name], cmap=ListedColormap([ORANGE, BLUE]), alpha=0.3, vmin=-1, vmax=1, rasterized=True
             )
             for label, colour, mark in ((1, BLUE, "o"), (-1, ORANGE, "s")):
-                points = stored["spiral"][arms == label]
+                points = stored[points_name][arms == label]
                 axes.plot(*points.T, mark, color=colour, ms=4, mec="white", mew=0.4, label=f"arm y = {label:+d}")
             axes.set(title=title, xlabel="$x_1$ (dimensionless)", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
             axes.set_aspect("equal")

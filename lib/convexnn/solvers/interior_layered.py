@@ -23,8 +23,12 @@ from convexnn.solvers._layered_blocks import LayeredBlocks
 from convexnn.solvers._path_following import Path
 from convexnn.solvers._recording import Bounds, Recorder, at_zero, follow, to_point
 from convexnn.solvers.contract import Options
-from convexnn.solvers.interior_cone import LAMBDA_START, MU_START, NEAR, SMALLEST_GAP, THETA_START
+from convexnn.solvers.interior_cone import LAMBDA_START, NEAR, SMALLEST_GAP, THETA_START
 from convexnn.types import Point
+
+#: Share of the gap in the first mu. The rows start far from G w; with a small mu their pairs would meet the boundary
+#: before that is closed, and steps would be short (spirals of two turns stall at a tenth of this).
+MU_START = 3.0
 
 
 def interior_layered(program: Program, options: Options) -> Point:

@@ -17,30 +17,27 @@ Tests: tests/theorems/test_path_regularized.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from convexnn.gated_tuples import NeuronL2, TupleCone, TupleOperator, Tuples
-from convexnn.gauges import Frobenius
+from convexnn.gauges import Frobenius, GroupL2
 from convexnn.losses import Loss, get_loss
 from convexnn.networks import Network
-from convexnn.numerics import Array, check_choice, tensor
+from convexnn.numerics import Array, check_choice
 from convexnn.program import Program
 from convexnn.theorems.path_regularized.claim_list import claims as claims
 from convexnn.theorems.path_regularized.claim_list import source as source
-from convexnn.theorems.path_regularized.groups import all_groups, sample_groups
 from convexnn.theorems.path_regularized.path_network import PathBranches
+from convexnn.theorems.shared.layered_patterns import LayeredGroups, enumerate_groups, sample_groups
+from convexnn.theorems.shared.layered_program import branches_of, layered_program
 from convexnn.types import Data, Solution
 
 # ---- 1 the statement ------------------------------------------------------------------------------------------------
 
 sizes = ("tiny", "quick", "full")
 Norm = Literal["path", "neurons"]
-#: Branches with a block norm below this share of the largest are dropped.
-FAINT = 1e-9
 
 
 def assumptions(data: Data) -> tuple[str, ...]:
@@ -79,7 +76,7 @@ def spiral(points: int, rng: np.random.Generator, turns: float = 1.25, beta: flo
 def reference(
     data: Data,
     width: int = 2,
-    groups: Tuples | None = None,
+    groups: LayeredGroups | None = None,
     loss: str = "squared",
     norm: Norm = "path",
     dual: bool = False,
@@ -91,8 +88,8 @@ def reference(
     import cvxpy as cp
 
     X, y, beta = data.X, data.y.reshape(-1), data.beta
-    chosen = all_groups(X, width) if groups is None else groups
-    D1, s, D2 = (part.numpy() for part in (chosen.D1, chosen.s, chosen.D2))
+    chosen = enumerate_groups(X, width) if groups is None else groups
+    D1, s, D2 = (np.asarray(part, dtype=float) for part in (chosen.D1, chosen.s, chosen.D2))
     f, cost, constraints, lam = 0, 0, [], cp.Variable(len(y))
     for i in range(len(s)):
         for sign in (1, -1):
@@ -131,53 +128,29 @@ def _dual_constraint(X: Array, D1: Array, s: Array, D2: Array, sign: int, lam: A
 # ---- 3 the program --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Model:
-    """What recovery needs: the groups and the matrix that takes their first layers to the features of X."""
-
-    tuples: Tuples
-    width: int
-    norm: Norm
-    lift: Array | None = None
-
-    def network_options(self) -> dict[str, Any]:
-        """What a network to be trained against this program must share with it."""
-        return {"hidden": self.width}
-
-
 def program(
     data: Data,
     width: int = 2,
-    groups: Literal["all"] | int | Tuples = "all",
+    groups: Literal["all"] | int | LayeredGroups = "all",
     loss: str | Loss = "squared",
     norm: Norm = "path",
     seed: int = 0,
 ) -> Program:
-    """The finite convex program; Z (2 G, m d, 1), the groups with e = +1, then with e = -1.
+    """The finite convex program; Z (2 G, rank X, m), the groups with e = +1, then with e = -1.
 
     width   m, neurons of a branch
-    groups  "all" (tiny data), a number of random branches whose groups are taken, or Tuples
+    groups  "all" (tiny data), a number of random branches whose groups are taken, or groups as given
     norm    "path" is the Frobenius norm of a group, "neurons" the sum of its columns' norms
     """
     conditions = assumptions(data)
     check_choice("norm", norm, ("path", "neurons"))
     if isinstance(groups, str):
         check_choice("groups", groups, ("all",))
-        tuples = all_groups(data.X, width)
-    else:
-        tuples = groups if isinstance(groups, Tuples) else sample_groups(data.X, groups, width, seed)
-    return Program(
-        loss=get_loss(loss),
-        operator=TupleOperator(tuples),
-        gauge=Frobenius() if norm == "path" else NeuronL2(tuples.m),
-        cone=TupleCone(tuples),
-        beta=data.beta,
-        Y=tensor(data.y).reshape(-1, 1),
-        scope="network" if isinstance(groups, str) else "program",
-        name="path_regularized",
-        assumptions=conditions,
-        model=Model(tuples, tuples.m, norm),
-    )
+        groups = enumerate_groups(data.X, width)
+    elif not isinstance(groups, LayeredGroups):
+        groups = sample_groups(data.X, width, groups, seed)
+    gauge = Frobenius() if norm == "path" else GroupL2()
+    return layered_program(data, groups, gauge, loss, "path_regularized", conditions, {"hidden": groups.neurons})
 
 
 # ---- 4 the map back -------------------------------------------------------------------------------------------------
@@ -189,24 +162,14 @@ def recover(data: Data, solution: Solution) -> PathBranches:
     Path norms equal block norms. A solution of norm="neurons" is rebuilt the same way; its objective is then the path
     one. Raises ValueError when X is not the program's.
     """
-    model = solution.program.model
-    lifted = data.X if model.lift is None else data.X @ model.lift
-    if lifted.shape != model.tuples.X.shape or not np.allclose(lifted, model.tuples.X.numpy(), atol=1e-12):
-        raise ValueError(f"data has X of shape {data.X.shape}, not the X of the solution's program; pass that one")
-    V = solution.Z.reshape(len(solution.Z), model.width, -1)
-    block = np.linalg.norm(V, axis=(1, 2))
-    live = np.flatnonzero(block > FAINT * max(float(block.max(initial=0)), 1e-300))
-    if not len(live):
-        empty = [np.zeros((1, data.d, model.width)), np.zeros((1, model.width, 1))]
-        return PathBranches(empty, np.zeros(1), solution.program.loss)
-    size, root = np.linalg.norm(V[live], axis=2), np.sqrt(block[live])
-    s = model.tuples.s.numpy()[live % len(model.tuples.s)]
-    W1 = s[..., None] * V[live] / np.maximum(size, 1e-300)[..., None]
-    if model.lift is not None:
-        W1 = W1 @ model.lift.T
-    w2 = s * size / block[live, None] * root[:, None]
-    e = np.where(live < len(model.tuples.s), 1.0, -1.0)
-    return PathBranches([W1.transpose(0, 2, 1), w2[:, :, None]], e * root, solution.program.loss)
+    solution.program.model.check(data.X)
+    found = branches_of(solution)
+    size = np.linalg.norm(found.V, axis=1)  # (k, m)
+    block = np.linalg.norm(size, axis=1, keepdims=True)
+    root, safe = np.sqrt(block), np.maximum(block, 1e-300)
+    W = found.V * (found.s / np.maximum(size, 1e-300))[:, None, :]
+    w = found.s * size / safe * root
+    return PathBranches([W, w[:, :, None]], found.e * root[:, 0], solution.program.loss)
 
 
 # ---- 5 the network --------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from convexnn.losses import Loss
 from convexnn.networks import Network
 from convexnn.numerics import Array, tensor
+from convexnn.theorems.shared.branch_pruning import prune_scales
 
 
 class PathBranches(Network):
@@ -104,6 +105,19 @@ def balanced(network: PathBranches) -> PathBranches:
     scale = np.sqrt(np.abs(a[live]) / inner[live])
     layers[-1] = layers[-1] * scale[:, None, None]
     return PathBranches(layers, a[live] / scale, network.loss)
+
+
+def prune(network: PathBranches, X: Array) -> PathBranches:
+    """At most n branches with the same predictions and no larger sum of path norms, balanced."""
+    network = balanced(network)
+    norms = network.path_norms()
+    with torch.no_grad():
+        signed = (network.a[:, None] * network.features(tensor(X))).numpy()
+    keep, c = prune_scales((signed / norms[:, None]).T, norms)
+    root = np.sqrt(c / norms[keep])
+    layers = [W.detach().numpy()[keep] for W in network.layers]
+    layers[-1] = layers[-1] * root[:, None, None]
+    return PathBranches(layers, network.a.detach().numpy()[keep] * root, network.loss)
 
 
 def unrolled(network: PathBranches) -> PathBranches:

@@ -3,9 +3,9 @@
     group   neurons j = 1..m with a first-layer pattern D_{g,j} and the sign s_{g,j} of their second-layer weight, and a
             second-layer pattern D_g = 1[ sum_j s_j (X u_j)_+ >= 0 ]
 
-Order within a group is irrelevant; a neuron option (D, s) may repeat. Groups with only negative signs output nothing
-and are dropped, and so are options that fire nowhere, unless every neuron would go. Rows in which no neuron fires are
-zero: their bit of D_g has no effect and is set to 1. Cells of lower dimension lie in the closure of those with one.
+Order within a group is irrelevant; a neuron option (D, s) may repeat. Groups that output nothing are dropped: only
+negative signs, or D_g D_{g,j} = 0 for all j. Rows in which no neuron fires are zero: their bit of D_g has no effect
+and is set to 1. Cells of lower dimension lie in the closure of those with one.
 
     groups = sample_groups(X, neurons=4, draws=1000, seed=0)        # joint samples; more draws: a superset
     groups = enumerate_groups(X, neurons=2)                         # all of them, small data
@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -85,19 +86,25 @@ def sample_groups(X: Array, neurons: int, draws: int, seed: int = 0) -> LayeredG
 
 
 def enumerate_groups(X: Array, neurons: int, limit: int = 5000) -> LayeredGroups:
-    """Every group with an interior, one linear program for each undecided bit; raises ValueError above `limit`."""
+    """Every group with an interior, one linear program for each undecided bit; raises ValueError above `limit`.
+
+    Options that fire nowhere are left out: an idle neuron is a copy of another one with v_j = 0.
+    """
     _check(X, neurons)
-    patterns = enumerate_patterns(X).T
+    patterns = [D for D in enumerate_patterns(X).T if D.any()]
+    tuples = comb(2 * len(patterns) + neurons - 1, neurons) - comb(len(patterns) + neurons - 1, neurons)
+    if tuples > limit:  # each tuple with a positive neuron has a group
+        raise ValueError(_too_many(limit, neurons))
     options = [(D, s) for s in (1.0, -1.0) for D in patterns]
     found: list[tuple[Array, Array, Array]] = []
     for chosen in combinations_with_replacement(range(len(options)), neurons):
         D1 = np.array([options[o][0] for o in chosen])
         s = np.array([options[o][1] for o in chosen])
-        if not (D1.any(1) & (s > 0)).any():
+        if not (s > 0).any():
             continue
         found += [(D1, D2, s) for D2 in _second_patterns(X, D1, s)]
         if len(found) > limit:
-            raise ValueError(f"X gives more than {limit} groups of {neurons} neurons; use sample_groups")
+            raise ValueError(_too_many(limit, neurons))
     if not found:
         raise ValueError("X is zero: no neuron fires on any row")
     D1, D2, s = (np.array(part) for part in zip(*found))
@@ -155,16 +162,20 @@ def _has_interior(rows: Array) -> bool:
 def _distinct(D1: Any, D2: Any, s: Any, complete: bool) -> LayeredGroups:
     """Neurons sorted within each group, free bits set to 1, silent groups dropped, each group once in first order."""
     D1, D2 = np.asarray(D1, dtype=bool), D2 | ~D1.any(1)
-    alive = (D1.any(2) & (s > 0)).any(1)
+    alive = (D1.any(2) & (s > 0)).any(1) & (D1 & D2[:, None]).any((1, 2))
     D1, D2, s = D1[alive], D2[alive], s[alive]
     D2 = np.where((D1 & (s < 0)[:, :, None]).any(1), D2, True)  # only positive neurons: nothing is negative
     words = np.concatenate([np.packbits(D1, axis=2), (s > 0)[:, :, None].astype(np.uint8)], 2)
     for g in range(len(s)):
         order = np.lexsort(words[g].T[::-1])
         D1[g], s[g], words[g] = D1[g][order], s[g][order], words[g][order]
-    keys = np.concatenate([words.reshape(len(s), -1), np.packbits(D2, axis=1)], 1)
+    keys = np.concatenate([words.reshape(len(s), words.shape[1] * words.shape[2]), np.packbits(D2, axis=1)], 1)
     first = np.sort(np.unique(keys, axis=0, return_index=True)[1]) if len(s) else np.arange(0)
     return LayeredGroups(D1[first], D2[first], s[first], complete)
+
+
+def _too_many(limit: int, neurons: int) -> str:
+    return f"X gives more than {limit} groups of {neurons} neurons; draw some, sample_groups or groups=<how many>"
 
 
 def _check(X: Array, neurons: int) -> None:

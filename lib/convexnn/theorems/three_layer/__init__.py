@@ -27,10 +27,10 @@ from convexnn.losses import Loss, get_loss
 from convexnn.networks import Network
 from convexnn.numerics import Array, check_choice
 from convexnn.program import Program
-from convexnn.theorems.shared.branch_pruning import prune_scales
 from convexnn.theorems.shared.branches import Branches
+from convexnn.theorems.shared.layered_network import cubic_branches, prune_cubic
 from convexnn.theorems.shared.layered_patterns import LayeredGroups, enumerate_groups, sample_groups
-from convexnn.theorems.shared.layered_program import branches_of, layered_program
+from convexnn.theorems.shared.layered_program import layered_program
 from convexnn.theorems.three_layer import transcription
 from convexnn.theorems.three_layer.claim_list import claims as claims
 from convexnn.theorems.three_layer.claim_list import source as source
@@ -39,6 +39,8 @@ from convexnn.types import Data, Solution
 # ---- 1 the statement ------------------------------------------------------------------------------------------------
 
 sizes = ("tiny", "quick", "full")
+#: Weight of the sum of cubes of the layers' norms: a branch of scale T then costs T.
+WEIGHT = 1.0 / 3.0
 
 
 def assumptions(data: Data) -> tuple[str, ...]:
@@ -108,42 +110,14 @@ def program(
 
 
 def recover(data: Data, solution: Solution) -> Branches:
-    """One branch for each active group: every layer has the norm T^{1/3}, T = sum_j |v_j|.
-
-    w_1j = s_j v_j / sqrt(|v_j| T),  w_2j = s_j sqrt(|v_j| / T),  a = e T at unit norms; then T is spread evenly.
-    """
+    """One branch for each active group: every layer has the norm T^{1/3}, T = sum_j |v_j| (shared.layered_network)."""
     solution.program.model.check(data.X)
-    found = branches_of(solution)
-    size = np.linalg.norm(found.V, axis=1)  # (k, m)
-    T = size.sum(1)
-    safe = np.maximum(T, 1e-300)[:, None]
-    root = np.sqrt(np.maximum(size, 1e-300) * safe)
-    cube = np.cbrt(T)[:, None]
-    W = found.V * (found.s / root * cube)[:, None, :]
-    w = found.s * np.sqrt(size / safe) * cube
-    a = found.e[:, None] * cube
-    return _branches([W, w[:, :, None], a[:, :, None]], solution.program.loss)
+    return cubic_branches(solution, WEIGHT)
 
 
 def prune(network: Branches, X: Array) -> Branches:
     """At most n branches with the same predictions and no larger penalty, each layer at the cube root of its scale."""
-    scales = network.scales()
-    live = np.flatnonzero(scales > 0)
-    if not len(live):
-        return network
-    layers = [W.detach().numpy()[live] for W in network.layers]
-    H = np.broadcast_to(X, (len(live), *X.shape))
-    for W in layers[:-1]:
-        H = np.maximum(H @ W, 0)
-    outputs = (H @ layers[-1])[:, :, 0].T / scales[live]
-    keep, c = prune_scales(outputs, scales[live])
-    norms = [np.linalg.norm(W[keep], axis=(1, 2), keepdims=True) for W in layers]
-    balanced = [W[keep] / norm * np.cbrt(c)[:, None, None] for W, norm in zip(layers, norms)]
-    return _branches(balanced, network.loss)
-
-
-def _branches(layers: list[Array], loss: Loss) -> Branches:
-    return Branches(layers, loss, "relu", 3, 1.0 / 3.0)
+    return prune_cubic(network, X)
 
 
 # ---- 5 the network --------------------------------------------------------------------------------------------------
