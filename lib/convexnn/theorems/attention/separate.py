@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from convexnn.losses import Loss, get_loss
 from convexnn.networks import Network
 from convexnn.numerics import Array, check_choice, tensor
+from convexnn.theorems.attention.head import Activation
 from convexnn.theorems.attention.head_network import HeadNetwork
 from convexnn.theorems.attention.self_attention import SelfAttention
 
@@ -54,7 +55,7 @@ class SeparateHeads(Network):
         left = self.Q @ self.K.transpose(1, 2) / self.Q.shape[1] ** 0.5
         columns, rows = left.transpose(1, 2).flatten(1), (self.V @ self.O).flatten(1)
         sides = [W.detach().numpy()[None] for W in (columns, rows)]
-        kind = "softmax" if self.activation == "softmax" else "linear"
+        kind: Activation = "softmax" if self.activation == "softmax" else "linear"
         return HeadNetwork(SelfAttention(), sides[0], sides[1], self.loss, kind, None, False)
 
     def forward(self, X: Tensor) -> Tensor:
