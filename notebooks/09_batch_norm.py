@@ -344,7 +344,7 @@ def accuracy(train_set, labels, rows, truth, keep, seed):
 table, scored = [], {}
 for name, count in (("cifar10", 240), ("fashion", 300)):
     X, classes = images[name]
-    options = [4, 8, 16, 32, 64]
+    options = [4, 16, 64] if size == "quick" else [4, 8, 16, 32, 64]
     got = {"cut": [], "full": [], "chosen": [], "descent": [], "closed": []}
     for s in seeds:
         fit, fit_labels, rest, truth = split(X, classes, 0.25, s)
@@ -405,7 +405,7 @@ for name, found in scored.items():
 #
 # The cut is one choice a layer. A third layer: the hidden features of a first convex layer (cut to $k_1$) are the rows of a
 # second program (cut to $k_2$), trained greedily. Patches: $U$ is the basis of all patches together, and the same `keep`
-# cuts it. Fashion-MNIST, 300 training images; $k$ (the same in both layers) is chosen on a third of the training rows.
+# cuts it. Fashion-MNIST, few training images; $k$ (the same in both layers) is chosen on a third of the training rows.
 # Trained networks of the same depth (all weights, gradient steps) are the comparison, at one rate and without decay
 # schedules tuned for them.
 
@@ -420,40 +420,38 @@ def stacked(rows, labels, others, keeps, seed):
 
 def trained(problem, rows, truth, hidden, seed):
     """Test accuracy of a normalised ReLU network trained by Adam."""
-    run = train(batch_norm.network(40, problem, hidden=hidden), problem, "adam", [seed], 300, 0.01)
+    run = train(batch_norm.network(40, problem, hidden=hidden), problem, "adam", [seed], 200, 0.02)
     return score(run.best, problem.X, rows, truth)
 
 
 X, classes = images["fashion"]
 pictures = np.concatenate([part.X for part in sets["fashion"]])[:, None] / 255.0
 patches = image_patches(pictures, 7, 7)
-cuts_deep, cuts_cnn = [4, 8, 16, 32], [8, 32] if size == "quick" else [4, 8, 16, 32]
+amount, cuts = (200, [8, 32]) if size == "quick" else (300, [4, 8, 16, 32])
 deeper = {key: [] for key in ("deep", "last", "none", "train", "by_cut", "cnn", "cnn_full", "cnn_train", "cnn_by_cut")}
 for s in seeds:
     index, fit_labels, rest, truth = split(np.arange(len(X))[:, None].astype(float), classes, 0.25, s)
-    index, rest = index[:300, 0].astype(int), rest[:400, 0].astype(int)
-    fit_labels, truth = fit_labels[:300], truth[:400]
+    index, rest = index[:amount, 0].astype(int), rest[:400, 0].astype(int)
+    fit_labels, truth = fit_labels[:amount], truth[:400]
     basis = batch_norm.whitening(X[index])
     turned, test = ((X[part] - basis.mean) @ basis.V / basis.S[0] for part in (index, rest))
-    third = np.random.default_rng(s).permutation(300)
-    hold, kept = third[:100], third[100:]
+    third = np.random.default_rng(s).permutation(amount)
+    hold, kept = third[: amount // 3], third[amount // 3 :]
 
     def three(rows, labels, others, right, keeps, s=s):
         net, hidden, there = stacked(rows, labels, others, keeps, s)
         return score(net, hidden, there, right)
 
-    tried = [three(turned[kept], fit_labels[kept], turned[hold], fit_labels[hold], (k, k)) for k in cuts_deep]
-    by = [three(turned, fit_labels, test, truth, (k, k)) for k in cuts_deep]
+    tried = [three(turned[kept], fit_labels[kept], turned[hold], fit_labels[hold], (k, k)) for k in cuts]
+    by = [three(turned, fit_labels, test, truth, (k, k)) for k in cuts]
     deeper["by_cut"].append(by)
     deeper["deep"].append(by[int(np.argmax(tried))])
-    deeper["last"].append(three(turned, fit_labels, test, truth, (None, cuts_deep[int(np.argmax(tried))])))
+    deeper["last"].append(three(turned, fit_labels, test, truth, (None, cuts[int(np.argmax(tried))])))
     deeper["none"].append(three(turned, fit_labels, test, truth, (None, None)))
     deeper["train"].append(trained(Data(turned, one_hot(fit_labels, 10), image_beta), test, truth, (40,), s))
     own, other = patches[index], patches[rest]
-    tried = [
-        score(fitted(own[kept], fit_labels[kept], k, s, 10), own[kept], own[hold], fit_labels[hold]) for k in cuts_cnn
-    ]
-    by = [score(fitted(own, fit_labels, k, s, 10), own, other, truth) for k in cuts_cnn]
+    tried = [score(fitted(own[kept], fit_labels[kept], k, s, 10), own[kept], own[hold], fit_labels[hold]) for k in cuts]
+    by = [score(fitted(own, fit_labels, k, s, 10), own, other, truth) for k in cuts]
     deeper["cnn_by_cut"].append(by)
     deeper["cnn"].append(by[int(np.argmax(tried))])
     deeper["cnn_full"].append(score(fitted(own, fit_labels, None, s, 10), own, other, truth))
@@ -471,9 +469,11 @@ words = {
     "cnn_train": "convolution, trained",
 }  # fmt: skip
 rows = [(word, deeper[key].mean(), deeper[key].std(ddof=1) / np.sqrt(many)) for key, word in words.items()]
-result.table("deeper", ["network", "test accuracy", "standard error"], rows, "Fashion-MNIST, 300 training images.")
+result.table(
+    "deeper", ["network", "test accuracy", "standard error"], rows, f"Fashion-MNIST, {amount} training images."
+)
 result.save(rtol=None, **{f"deeper_{key}": value for key, value in deeper.items()})
-result.save(rtol=1e-9, cuts_deep=np.array(cuts_deep), cuts_cnn=np.array(cuts_cnn))
+result.save(rtol=1e-9, cuts_deeper=np.array(cuts))
 result.figure(
     "deeper",
     figures.draw_deeper,
