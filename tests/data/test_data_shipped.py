@@ -56,6 +56,14 @@ def test_image_cuts_are_balanced_and_train_and_test_share_no_image(name: str) ->
     assert data.load(name, "all", "shipped").n == train.n + test.n
 
 
+def test_the_cut_of_sketches_has_fifty_classes_of_forty_different_drawings_in_four_levels() -> None:
+    drawn = data.load("quickdraw", subset="shipped")
+    assert np.unique(drawn.y).tolist() == list(range(0, 345, 7))
+    assert set(np.bincount(drawn.y)) == {0, 40}
+    assert np.unique(drawn.X).tolist() == [0, 85, 170, 255]
+    assert len({row.tobytes() for row in drawn.X}) == drawn.n
+
+
 def test_token_basis_is_orthonormal_and_tokens_belong_to_the_shipped_images() -> None:
     basis = shipping.read("cifar10_tokens", ["basis"])["basis"].astype(np.float64)
     assert np.abs(basis.T @ basis - np.eye(32)).max() < 1e-6  # float32 columns

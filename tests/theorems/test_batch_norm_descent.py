@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tolerances import close
 
-from convexnn import solve
+from convexnn import Data, solve
 from convexnn.theorems import batch_norm
 from convexnn.theorems.batch_norm.descent import descend, start
 from convexnn.theorems.batch_norm.spectra import falling
@@ -65,6 +65,44 @@ def test_descent_on_rows_stays_on_top_and_the_cut_program_beats_the_uncut_one():
         fitted = batch_norm.recover(task.data, found).predict_after(task.data.X, task.X_test)[:, 0]
         errors.append(float(np.square(fitted - task.y_test).mean()))
     assert errors[0] < errors[1] - 0.1
+
+
+def test_features_of_a_recovered_layer_are_its_neurons_under_the_training_statistics():
+    task = falling(2)
+    found = solve(batch_norm.program(task.data, patterns=20, activation="gated", keep=4, seed=0), tol=1e-3)
+    first = batch_norm.recover(task.data, found)
+    there = first.features_after(task.data.X, task.X_test)
+    close(there @ first.A.detach().numpy(), first.predict_after(task.data.X, task.X_test))
+    close(first.features_after(task.data.X, task.data.X) @ first.A.detach().numpy(), first.predict(task.data.X))
+    assert not np.allclose(there[:5], first.features_after(task.X_test[:5], task.X_test[:5]))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_cutting_both_of_three_layers_tests_better_than_cutting_none(seed):
+    task, errors = falling(seed), {}
+    for keeps in ((3, 3), (None, None)):
+        rows, there = task.data.X, task.X_test
+        for keep in keeps:
+            data = Data(rows, task.data.y, task.data.beta)
+            found = solve(batch_norm.program(data, patterns=20, activation="gated", keep=keep, seed=seed), tol=1e-3)
+            layer = batch_norm.recover(data, found)
+            fitted = layer.predict_after(rows, there)[:, 0]
+            rows, there = layer.features_after(rows, rows), layer.features_after(rows, there)
+        errors[keeps] = np.square(fitted - task.y_test).mean()
+    assert errors[3, 3] < errors[None, None] - 0.05
+
+
+def test_cutting_patches_keeps_the_first_directions_of_all_patches_together():
+    rng = np.random.default_rng(3)
+    patches = rng.standard_normal((12, 4, 5)) * np.array([3.0, 2.0, 1.0, 0.1, 0.1])
+    data = Data(patches, rng.standard_normal(12), 0.1)
+    found = solve(batch_norm.program(data, patterns=10, activation="gated", keep=2, seed=0), tol=1e-4)
+    layer = batch_norm.recover(data, found)
+    rows = patches.reshape(-1, 5)
+    top = np.linalg.svd(rows - rows.mean(0), full_matrices=False)[2][:2]
+    V = layer.V.detach().numpy()
+    close(V, top.T @ (top @ V))  # the filters lie in the kept directions
+    close(batch_norm.objective(layer, data), found.value, 1e-8)
 
 
 def test_a_diverging_run_and_bad_options_are_named():

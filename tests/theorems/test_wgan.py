@@ -266,6 +266,22 @@ def test_descent_ascent_keeps_a_gap_open_and_diverges_at_large_steps(method):
     assert np.isinf(saddle.descent_ascent(X, Z, beta, method, 3.0, 1500).values[-1])
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_alternating_steps_circle_within_five_per_cent_of_the_value_and_do_not_settle(seed):
+    rng = np.random.default_rng(0)
+    X, Z = rng.standard_normal((12, 3)) * np.array([2, 1.2, 0.7]) / np.sqrt(12), rng.standard_normal((12, 4))
+    beta = 0.1 * float(np.linalg.norm(X, 2)) ** 2
+    value = quadratic_form(X, Z, beta).value
+    play = saddle.descent_ascent(X, Z, beta, "alternating", 0.1, 3000, seed=seed)
+    tail = play.values[-len(play.values) // 4 :] / value
+    assert np.abs(tail - 1).max() < 0.05
+    assert np.ptp(tail) > 1e-4
+    wide = saddle.descent_ascent(X, Z, beta, "simultaneous", 0.1, 3000, seed=seed)
+    assert np.ptp(wide.values[-len(wide.values) // 4 :] / value) > 2 * np.ptp(tail)
+    last = saddle.descent_ascent(X, Z, beta, "alternating", 0.5, 3000, seed=seed).values[-1]
+    assert np.isinf(last) or last < 1e-6 * value, "a large step diverges, or collapses to no generator at all"
+
+
 def test_gradients_of_the_players_are_those_of_the_payoff():
     X, Z, _ = random_game(2)
     W, U, v = (torch.tensor(a, requires_grad=True) for a in saddle.start(4, 6, 5, 0))

@@ -81,21 +81,25 @@ def draw_clusters(stored: Any) -> Figure:
 
 @styled
 def draw_real(stored: Any) -> Figure:
-    """Test accuracy of convex heads and trained twins on pretrained tokens.
+    """Test accuracy of convex heads and of trained heads on pretrained tokens, mean and deviation over draws.
 
-    Reads real_accuracy (H, 2), real_twin_accuracy (H, 2), real_values (H, 2), columns linear and gated.
+    Reads real_scores (S, 3 H + 1, 2): linear, gated, ReLU for each head, then softmax attention; convex and trained.
     """
+    scores = 100 * stored["real_scores"]
+    mean, spread = scores.mean(0), scores.std(0, ddof=1)
     names = [title.split("\n")[0] for title in TITLES.values()]
-    figure, (axes,) = canvas(width=7.2, height=3.6)
-    at = np.arange(len(names))
-    for k, (word, colour, twin) in enumerate((("linear", BLUE, SKY), ("gated", RED, PINK))):
-        axes.bar(at + 0.4 * k - 0.3, 100 * stored["real_accuracy"][:, k], 0.18, color=colour, label=f"{word}, convex")
-        axes.bar(
-            at + 0.4 * k - 0.1, 100 * stored["real_twin_accuracy"][:, k], 0.18, color=twin, label=f"{word}, trained"
-        )
-    axes.set_title(f"optimal values {stored['real_values'].min():.4g} to {stored['real_values'].max():.4g}", fontsize=9)
+    figure, (axes,) = canvas(width=8.2, height=3.8)
+    looks = (
+        ("linear, convex", 0, 0, BLUE), ("linear, trained", 0, 1, SKY), ("gated, convex", 1, 0, RED),
+        ("gated, trained", 1, 1, PINK), ("ReLU, trained", 2, 1, GREEN),
+    )  # fmt: skip
+    for k, (word, kind, column, colour) in enumerate(looks):
+        at = np.arange(len(names)) + 0.15 * (k - 2)
+        rows = 3 * np.arange(len(names)) + kind
+        axes.bar(at, mean[rows, column], 0.13, yerr=spread[rows, column], capsize=2, color=colour, label=word)
+    axes.bar(0.45, mean[-1, 1], 0.13, yerr=spread[-1, 1], capsize=2, color=ORANGE, label="softmax, trained")
     axes.axhline(10, color="0.5", ls=":", lw=1, label="chance")
-    axes.set_xticks(at, names, fontsize=9)
+    axes.set_xticks(range(len(names)), names, fontsize=9)
     axes.set(ylabel="test accuracy (%)", ylim=(0, 80))
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncol=5, fontsize=9)
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncol=4, fontsize=9)
     return figure

@@ -87,6 +87,40 @@ def draw_truncation(stored: Any) -> Figure:
     return figure
 
 
+@styled
+def draw_deeper(stored: Any) -> Figure:
+    """Test accuracy against the cut, for three layers and for convolution, with the uncut and the trained as levels.
+
+    Reads cuts_deeper, deeper_by_cut, deeper_cnn_by_cut (S, k), deeper_last, _none, _train, _cnn_full,
+    _cnn_train (S,).
+    """
+    figure, panels = canvas(2, width=4.6)
+    shown = (
+        ("three layers, k in both", "by_cut",
+         (("last", "last layer cut, k validated", GREEN, "-."), ("none", "nothing cut", RED, "-"),
+          ("train", "trained", ORANGE, "--"))),
+        ("convolution, k of 49", "cnn_by_cut",
+         (("cnn_full", "not cut", RED, "-"), ("cnn_train", "trained", ORANGE, "--"))),
+    )  # fmt: skip
+    for axes, (title, by_cut, levels) in zip(panels, shown):
+        values = stored[f"deeper_{by_cut}"]
+        bars = values.std(0, ddof=1) / np.sqrt(len(values))
+        axes.errorbar(
+            stored["cuts_deeper"], values.mean(0), bars, color=BLUE, marker="o", ms=4, capsize=3, label="program"
+        )
+        for key, word, colour, style in levels:
+            runs = stored[f"deeper_{key}"]
+            error = runs.std(ddof=1) / np.sqrt(len(runs))
+            axes.axhline(runs.mean(), color=colour, ls=style, lw=1.6, label=word)
+            axes.axhspan(runs.mean() - error, runs.mean() + error, color=colour, alpha=0.15, lw=0)
+        axes.set_xscale("log")
+        axes.set_xticks(stored["cuts_deeper"], [f"{int(k)}" for k in stored["cuts_deeper"]])
+        axes.minorticks_off()
+        axes.set(title=title, xlabel="directions kept, k", ylabel="test accuracy (share)", ylim=(0, 1))
+        axes.legend(fontsize=8, loc="lower right")
+    return figure
+
+
 def _by_cut(axes: Any, cuts: Any, values: Any, descent: Any, closed: Any) -> None:
     """Means with standard errors of the mean over seeds."""
     root = np.sqrt(len(values))

@@ -18,14 +18,14 @@ the hull of the rank-one matrices of norm one is the nuclear ball. Gated heads h
 ReLU: the left factors must also stay in the cell of their pattern. That is exact and solved here with one output for
 rows that do not interact (`mlp`, `fno`): two-layer cells on the stacked rows. Elsewhere the norm over a cell is NP-hard
 to evaluate and `program` refuses. Softmax is not homogeneous and has no such program; decay on separate Q, K, V, O is a
-quasi-norm (`beyond`). Targets (n, s, c) are one vector a token, (n, c) the mean over the tokens.
+quasi-norm (`beyond`, `separate`). Targets (n, s, c) are one vector a token, (n, c) the mean over the tokens.
 Tests: tests/theorems/test_attention.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,39 +34,27 @@ from convexnn.cones import FreeCone, PatternCone
 from convexnn.gauges import GroupL2, Nuclear
 from convexnn.losses import Loss, get_loss
 from convexnn.networks import Network
-from convexnn.numerics import Array, check_choice, check_finite, tensor
+from convexnn.numerics import Array, check_choice, tensor
 from convexnn.operators import GatedOperator
 from convexnn.program import Program
 from convexnn.theorems.attention.baselines import Tokenwise
+from convexnn.theorems.attention.choosing import HEADS, HeadName, gates_of, head_of, outputs
 from convexnn.theorems.attention.claim_list import claims, source
-from convexnn.theorems.attention.fourier import Fourier
-from convexnn.theorems.attention.head import ACTIVATIONS, Activation, Head, HeadOperator
+from convexnn.theorems.attention.head import Activation, Head, HeadOperator
 from convexnn.theorems.attention.head_network import HeadNetwork, unlift
-from convexnn.theorems.attention.mixer import Mixer
 from convexnn.theorems.attention.references import lifted_reference
 from convexnn.theorems.attention.self_attention import SelfAttention
 from convexnn.theorems.shared.patterned import select_patterns
 from convexnn.types import Data, Solution
 
 __all__ = [
-    "HEADS", "assumptions", "claims", "head_of", "network", "objective", "program", "recover", "reference", "sample",
-    "sizes", "source",
+    "HEADS", "assumptions", "claims", "gates_of", "head_of", "network", "objective", "program", "recover", "reference",
+    "sample", "sizes", "source",
 ]  # fmt: skip
 
 # ---- 1 the statement ------------------------------------------------------------------------------------------------
 
-HeadName = Literal["self_attention", "mixer", "fno", "block_fno", "mlp"]
-HEADS: tuple[HeadName, ...] = ("self_attention", "mixer", "fno", "block_fno", "mlp")
 sizes = ("tiny", "quick", "full")
-
-
-def head_of(name: str, blocks: int = 2) -> Head:
-    """The head of that name; `blocks` counts for block_fno only."""
-    check_choice("head", name, HEADS)
-    if not (isinstance(blocks, int | np.integer) and blocks >= 1):
-        raise ValueError(f"blocks is {blocks!r}; pass a whole number >= 1")
-    table: dict[str, Head] = {"self_attention": SelfAttention(), "mixer": Mixer(), "fno": Fourier(), "mlp": Tokenwise()}
-    return table[name] if name in table else Fourier("block_fno", int(blocks))
 
 
 def assumptions(data: Data) -> tuple[str, ...]:
@@ -86,29 +74,6 @@ def sample(size: str = "tiny", seed: int = 0) -> Data:
     n, s, d, c = {"tiny": (5, 3, 2, 2), "quick": (12, 4, 4, 2), "full": (60, 8, 6, 4)}[size]
     rng = np.random.default_rng(seed)
     return Data(rng.standard_normal((n, s, d)), rng.standard_normal((n, s, c)), 0.3, size)
-
-
-def outputs(data: Data) -> tuple[int, bool]:
-    """c, and whether outputs are the mean over the tokens."""
-    return (data.y.shape[-1] if data.y.ndim > 1 else 1), data.y.ndim < 3
-
-
-def gates_of(head: Head, data: Data, gates: int | Array | None, activation: str, seed: int = 0) -> Array | None:
-    """The gates of a gated head: given, or that many Gaussian ones; None for other activations."""
-    check_choice("activation", activation, ACTIVATIONS)
-    if activation != "gated":
-        return None
-    shape = head.gate_shape(*data.X.shape[1:])
-    if gates is None or isinstance(gates, int | np.integer):
-        count = 4 if gates is None else int(gates)
-        if count < 1:
-            raise ValueError(f"gates is {gates!r}; pass a number >= 1 or an array (gates, {shape})")
-        return np.random.default_rng(seed).standard_normal((count, *shape))
-    given = np.asarray(gates, dtype=np.float64)
-    check_finite(gates=given)
-    if given.ndim != len(shape) + 1 or given.shape[1:] != shape or len(given) == 0:
-        raise ValueError(f"gates has shape {given.shape}; pass (gates, {', '.join(map(str, shape))})")
-    return given
 
 
 # ---- 2 the reference: the paper's letters, in CVXPY -----------------------------------------------------------------

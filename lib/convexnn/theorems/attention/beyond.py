@@ -8,10 +8,14 @@ A head's strength |W1||W2| times four costs twice as much: no norm of W1 (x) W2,
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.optimize import minimize
 
 from convexnn.numerics import Array
+from convexnn.theorems.attention.head_network import HeadNetwork
+from convexnn.types import Data
 
 
 def separate_decay(W1: Array, W2: Array) -> float:
@@ -49,6 +53,13 @@ def searched_decay(W1: Array, W2: Array, seed: int = 0) -> float:
     return float(minimize(decay, start, method="BFGS", options={"gtol": 1e-9, "maxiter": 3000}).fun)
 
 
+def softmax_targets(data: Data, network: HeadNetwork, sharp: float = 6.0, strong: float = 3.0) -> Data:
+    """The same tokens with the outputs of a softmax head: its scores times `sharp`, its outputs times `strong`."""
+    left, right = (W.detach().numpy() for W in (network.left, network.right))
+    teacher = HeadNetwork(network.head, sharp * left, strong * right, network.loss, "softmax", None, False)
+    return replace(data, y=teacher.predict(data.X).reshape(*data.X.shape[:2], -1))
+
+
 def mask_agreement(masks: Array) -> Array:
     """(gates, s, s): share of keys on which two query tokens of a sample have the same mask, mean over the samples.
 
@@ -74,11 +85,15 @@ def wide_tokens(seed: int, n: int = 10, s: int = 3, d: int = 320, c: int = 160) 
     return X, (X @ W1 @ X.transpose(0, 2, 1)) @ (X @ W2)
 
 
-def image_patches(images: Array, side: int = 8, size: int = 6) -> Array:
-    """Images (n, h, w, 3) cut in side x side patches, centred, on `size` principal directions: tokens (n, s, size)."""
+def image_patches(images: Array, side: int = 8, size: int = 6, fit: np.ndarray | None = None) -> Array:
+    """Images (n, h, w, k) cut in side x side patches, centred, on `size` principal directions: tokens (n, s, size).
+
+    fit  the images that mean and directions are taken from; None takes all
+    """
     n, h, w, k = images.shape
     cut = images.astype(float).reshape(n, h // side, side, w // side, side, k).transpose(0, 1, 3, 2, 4, 5)
-    rows = cut.reshape(-1, side * side * k)
-    rows = rows - rows.mean(0)
-    _, s, Vt = np.linalg.svd(rows, full_matrices=False)
-    return np.asarray((rows @ Vt[:size].T / (s[0] / np.sqrt(len(rows)))).reshape(n, -1, size))
+    cut = cut.reshape(n, -1, side * side * k)
+    rows = (cut if fit is None else cut[fit]).reshape(-1, cut.shape[2])
+    centre = rows.mean(0)
+    _, s, Vt = np.linalg.svd(rows - centre, full_matrices=False)
+    return np.asarray((cut - centre) @ Vt[:size].T / (s[0] / np.sqrt(len(rows))))

@@ -97,6 +97,11 @@ class Normalised(Network):
         with torch.no_grad():
             return np.asarray(self(tensor(X), tensor(train)).numpy())
 
+    def features_after(self, train: Array, X: Array) -> Array:
+        """Hidden activations on other rows X with the statistics of the training rows: what a next layer reads."""
+        with torch.no_grad():
+            return np.asarray(self.hidden(tensor(X), tensor(train)).numpy())
+
     def penalty(self) -> Tensor:
         return 0.5 * (self.g.square().sum() + self.a.square().sum() + self.A.square().sum())
 

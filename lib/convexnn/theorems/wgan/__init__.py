@@ -11,10 +11,11 @@ program in S, from the other side. Pairs of players that are no point of this pr
 descent-ascent, are judged by `second_moments.judge_players` with their two best responses.
 
 Data: X (n, d) real samples, y (n, p) latent samples Z, beta = beta_d; beta_g is the option `weight`. Sums, no means.
-Other discriminators and generators: `moments`, `closed_form`, `polynomial`, `line`, `relu_generator`, `progressive`.
+Other discriminators and generators: `moments`, `closed_form`, `polynomial`, `line`, `ccp`, `relu_generator`,
+`progressive`.
 Why: for a fixed generator the payoff is homogeneous in v, so the inner maximum is an indicator; exchanging the two
 extrema is allowed because the payoff is bilinear in (S, Q), and rank(Z) large enough lets Z W make any such S.
-Tests: tests/theorems/test_wgan.py, tests/theorems/test_wgan_images.py.
+Tests: tests/theorems/test_wgan.py, test_wgan_relu.py, test_wgan_images.py there.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize
 
 from convexnn.numerics import Array, check_choice
 from convexnn.theorems.wgan.closed_form import Form
@@ -100,3 +101,33 @@ def linear_program(X: Array, Z: Array, beta: float, weight: float = 1.0) -> Any:
     W = cp.Variable((Z.shape[1], X.shape[1]))
     mean = X.sum(0) - W.T @ Z.sum(0)
     return cp.Problem(cp.Minimize(weight / 2 * cp.sum_squares(Z @ W)), [cp.norm(mean) <= beta])
+
+
+def searched_samples(X: Array, beta: float, seeds: range, directions: int = 180) -> list[Array]:
+    """Local searches (SLSQP) for cheap samples in the plane under the ReLU gap, on a grid of directions.
+
+    The budget is a little below beta, so that a point on the grid's edge is feasible between its directions as well.
+    """
+    turn = np.linspace(0, 2 * np.pi, directions, endpoint=False)
+    U = np.column_stack([np.cos(turn), np.sin(turn)])
+    real = np.maximum(X @ U.T, 0).sum(0)
+
+    def room(flat: Array) -> Array:
+        excess = np.maximum(flat.reshape(X.shape) @ U.T, 0).sum(0) - real
+        return np.concatenate([0.98 * beta - excess, 0.98 * beta + excess])
+
+    def slope(flat: Array) -> Array:
+        active = (flat.reshape(X.shape) @ U.T > 0).T[:, :, None] * U[:, None, :]
+        return np.concatenate([-active, active]).reshape(2 * directions, -1)
+
+    found = []
+    for seed in seeds:
+        start = np.random.default_rng(seed).standard_normal(X.size)
+        limit = {"type": "ineq", "fun": room, "jac": slope}
+        end = minimize(
+            lambda g: 0.5 * float(g @ g), start, jac=lambda g: g, method="SLSQP", constraints=[limit],
+            options={"maxiter": 300},
+        )  # fmt: skip
+        if end.success:
+            found.append(end.x.reshape(X.shape))
+    return found

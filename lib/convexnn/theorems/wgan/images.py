@@ -23,7 +23,7 @@ def at_sizes(images: np.ndarray, sizes: Sequence[int]) -> list[Array]:
     Raises ValueError for a size above the smaller side: enlarging would invent pixels.
     """
     stack = images[..., None] if images.ndim == 3 else images
-    if max(sizes) > max(stack.shape[1:3]):
+    if max(sizes) > min(stack.shape[1:3]):
         raise ValueError(f"sizes has {max(sizes)}, the images have {stack.shape[1:3]} pixels; use smaller stages")
     pixels = torch.as_tensor(stack.copy()).double().permute(0, 3, 1, 2) / 255
     shrunk = [interpolate(pixels, size=(s, s), mode="bilinear", antialias=True) for s in sizes]

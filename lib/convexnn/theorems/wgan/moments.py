@@ -64,18 +64,24 @@ def polynomial(X: Array, G: Array, coefficients: tuple[float, float, float] = CO
     return max(on_ball(A, slope, 0.0), on_ball(-A, -slope, 0.0))
 
 
+def relu_directions(X: Array, G: Array) -> tuple[Array, Array]:
+    """For every cell and sign the largest gap in it (2P,) and the unit direction that attains it (2P, d)."""
+    rows = np.vstack([X, G])
+    D = enumerate_patterns(rows).T.astype(float)
+    n, gaps, directions = len(X), [], []
+    for cell in D:
+        pull = X.T @ cell[:n] - G.T @ cell[n:]
+        signed = rows * (2 * cell - 1)[:, None]
+        for sign in (1.0, -1.0):
+            u = sign * pull + signed.T @ nnls(signed.T, -sign * pull)[0]
+            gaps.append(float(np.linalg.norm(u)))
+            directions.append(u / max(gaps[-1], 1e-300))
+    return np.array(gaps), np.array(directions)
+
+
 def relu(X: Array, G: Array) -> float:
     """The gap of (t)_+: in a cell of the arrangement of [X; G] it is linear, and its maximum a projection on a cone.
 
     Exact, and exponential in the number of columns; for rows in a plane or in space.
     """
-    rows = np.vstack([X, G])
-    D = enumerate_patterns(rows).T.astype(float)
-    n, largest = len(X), 0.0
-    for cell in D:
-        pull = X.T @ cell[:n] - G.T @ cell[n:]
-        signed = rows * (2 * cell - 1)[:, None]
-        for sign in (1.0, -1.0):
-            lam = nnls(signed.T, -sign * pull)[0]
-            largest = max(largest, float(np.linalg.norm(sign * pull + signed.T @ lam)))
-    return largest
+    return float(relu_directions(X, G)[0].max(initial=0.0))
