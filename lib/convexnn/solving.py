@@ -13,6 +13,7 @@ import torch
 
 from convexnn.certifying import certify, feasible
 from convexnn.choosing import FLOAT32_TOL, choose, fits_float32, has_rows
+from convexnn.coupled import CoupledOperator
 from convexnn.gated_tuples import TupleOperator
 from convexnn.layered import LayeredOperator
 from convexnn.numerics import (
@@ -127,7 +128,7 @@ def _solver(name: str, program: Program) -> Solver:
         interior = barrier_tuples
     elif program.loss.name == "cross_entropy":
         interior = interior_softmax
-    elif isinstance(program.operator, LayeredOperator):
+    elif isinstance(program.operator, LayeredOperator | CoupledOperator):
         interior = interior_layered
     table: dict[str, Solver] = {"interior": interior, "fista": fista, "admm": admm}
     return table[name]
