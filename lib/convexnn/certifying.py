@@ -19,6 +19,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
+from convexnn.coupled import CoupledOperator
 from convexnn.layered import LayeredOperator
 from convexnn.numerics import CONE_TOL, EPS, SAFETY_ULPS, check_finite, relative_gap, tensor, to_numpy
 from convexnn.program import Program
@@ -134,7 +135,8 @@ def _row_size(program: Program) -> Tensor:
         return gram.trace().sqrt()
     squares = torch.zeros(program.groups, dtype=torch.float64)
     d, c = program.operator.domain[1:]
-    for entry in range(d * c if isinstance(program.operator, LayeredOperator) else d):  # elsewhere columns are alike
+    mixed = isinstance(program.operator, LayeredOperator | CoupledOperator)  # elsewhere columns are alike
+    for entry in range(d * c if mixed else d):
         unit = program.zeros()
         unit[:, entry % d, entry // d] = 1.0
         squares += program.cone.rows(unit).square().sum((1, 2))

@@ -6,6 +6,7 @@ import os
 
 import torch
 
+from convexnn.coupled import CoupledCone, CoupledOperator
 from convexnn.gauges import Frobenius, GroupL2
 from convexnn.layered import LayeredCone, LayeredOperator
 from convexnn.numerics import check_choice
@@ -62,6 +63,10 @@ def interior_cost(program: Program, coned: bool) -> tuple[float, float]:
     if isinstance(program.operator, LayeredOperator):  # c neurons a group: blocks of d c rows
         flops = n**3 / 3 + n * n * d * c * G / 2 + G * (n * (d * c) ** 2 + (d * c) ** 3)
         return CONE_STEPS * flops, 8.0 * (1.5 * n * n + G * (3 * n * d * c + 12.0 * n * (c + 1) + 3 * (d * c) ** 2))
+    if isinstance(program.cone, CoupledCone):  # explicit rows: k of them in every group
+        k, p = program.cone.C.shape[1], d * c
+        flops = n**3 / 3 + n * n * p * G / 2 + G * ((k + n) * p**2 + p**3)
+        return CONE_STEPS * flops, 8.0 * (1.5 * n * n + G * ((k + n) * p + 12.0 * k + 3 * p**2))
     if coned:
         steps, flops = CONE_STEPS, n**3 / 3 + n * n * d * G / 2 + G * (2 * n * d * d + 3 * d**3)
         groups = 12.0 * n * G + 3 * G * d * d
@@ -111,6 +116,9 @@ def _interior_obstacle(program: Program, coned: bool) -> str:
     """Why the interior point cannot take this program, or nothing."""
     if isinstance(program.operator, LayeredOperator):
         fits = isinstance(program.cone, LayeredCone) and isinstance(program.gauge, GroupL2 | Frobenius)
+        return "" if fits and program.loss.name != "cross_entropy" else "the cone, gauge or loss has no barrier here"
+    if isinstance(program.operator, CoupledOperator) and coned:
+        fits = isinstance(program.cone, CoupledCone) and isinstance(program.gauge, GroupL2 | Frobenius)
         return "" if fits and program.loss.name != "cross_entropy" else "the cone, gauge or loss has no barrier here"
     if not isinstance(program.operator, GatedOperator):
         return "the operator is not gated"

@@ -13,6 +13,7 @@ import torch
 
 from convexnn.certifying import certify, feasible
 from convexnn.choosing import FLOAT32_TOL, choose, fits_float32, has_rows
+from convexnn.coupled import CoupledOperator
 from convexnn.layered import LayeredOperator
 from convexnn.numerics import (
     ACTIVE_TOL,
@@ -123,7 +124,7 @@ def _solver(name: str, program: Program) -> Solver:
     interior = interior_cone if name == "interior" and has_rows(program) else interior_gated
     if program.loss.name == "cross_entropy":
         interior = interior_softmax
-    elif isinstance(program.operator, LayeredOperator):
+    elif isinstance(program.operator, LayeredOperator | CoupledOperator):
         interior = interior_layered
     table: dict[str, Solver] = {"interior": interior, "fista": fista, "admm": admm}
     return table[name]

@@ -57,6 +57,8 @@ class LayeredBlocks(Blocks):
         self.pairs = (self.X[:, :, None] * self.X[:, None, :]).reshape(self.n, -1)
         alive = torch.cat([torch.ones_like(self.E, dtype=torch.bool), (self.S2 != 0).any(1, keepdim=True)], 1)
         self.zero_rows = (~(alive & (self.X != 0).any(1))).to(self.X)
+        self.row_shape: tuple[int, ...] = (self.m + 1, self.n)
+        self.row_size = float(self.X.norm(dim=1).sum())
         self.f: Tensor | None = None
 
     def start(self, theta: Tensor, lam: Tensor, mu: float) -> None:
@@ -120,6 +122,10 @@ class LayeredBlocks(Blocks):
         self.scaling = Scaling.of(self._s(), self._u())
         self.slack = self.t - self.rows(self.w) - self.h
         self.ratio = self.lam / self.t
+        self._factor_blocks()
+
+    def _factor_blocks(self) -> None:
+        """F of every group, factored, and the sum of its inverses over the output signs."""
         S, m, d = len(self.sign), self.m, self.d
         joint = self.second * self.ratio[:, :, m:]
         F = torch.matmul(joint, self.second.mT)  # (S, G, m d, m d)

@@ -1,6 +1,7 @@
-"""Three-layer branches by an interior point: product cones, the (2,1) or the Frobenius norm, any loss with a barrier.
+"""Groups of several columns by an interior point: product cones, (2,1) or Frobenius norms, losses with a barrier.
 
-    min  L( sum_{g,e} e D_g sum_j D_{g,j} X v_{g,e,j} ) + beta sum_{g,e} norm(V_{g,e}),   V_{g,e} in its product cone
+    three-layer   min  L( sum_{g,e} e D_g sum_j D_{g,j} X v_{g,e,j} ) + beta sum_{g,e} norm(V_{g,e}),   V in its cone
+    coupled       min  L( sum_{g,e} e <E_g, Z_{g,e}> ) + beta sum_{g,e} norm(Z_{g,e}),   <C_g, Z_{g,e}> >= 0
 
 Every iterate is dual feasible and brings its multipliers, so the judge solves nothing: that matters for the (2,1) norm,
 where the multipliers that prove |q_j| <= beta for all neurons at once are not a least-squares projection.
@@ -14,11 +15,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from convexnn.coupled import CoupledCone, CoupledOperator
 from convexnn.gauges import Frobenius, GroupL2
 from convexnn.layered import LayeredCone, LayeredOperator
 from convexnn.program import Program
 from convexnn.solvers._barrier_losses import BarrierLoss
 from convexnn.solvers._cone_blocks import NORM_WEIGHT
+from convexnn.solvers._coupled_blocks import CoupledBlocks
 from convexnn.solvers._layered_blocks import LayeredBlocks
 from convexnn.solvers._path_following import Path
 from convexnn.solvers._recording import Bounds, Recorder, at_zero, follow, to_point
@@ -32,12 +35,12 @@ MU_START = 3.0
 
 
 def interior_layered(program: Program, options: Options) -> Point:
-    """Solve a doubly gated program to a certified gap. A warm start is not used.
+    """Solve a doubly gated or a coupled program to a certified gap. A warm start is not used.
 
     Raises ValueError for another operator, cone, gauge or loss.
     """
-    if not isinstance(program.operator, LayeredOperator) or not isinstance(program.cone, LayeredCone):
-        raise ValueError("interior_layered needs a LayeredOperator and a LayeredCone; use method='admm'")
+    if _blocks(program) is None:
+        raise ValueError("interior_layered needs a layered or coupled operator with its own cone; use method='admm'")
     if not isinstance(program.gauge, GroupL2 | Frobenius):
         raise ValueError(f"no barrier for the gauge {type(program.gauge).__name__}; use method='admm'")
     recorder = Recorder(program, options, separable=False)
@@ -45,15 +48,24 @@ def interior_layered(program: Program, options: Options) -> Point:
     return to_point(recorder, [best])
 
 
+def _blocks(program: Program) -> LayeredBlocks | None:
+    """The elimination that fits, or None."""
+    operator, cone, whole = program.operator, program.cone, isinstance(program.gauge, Frobenius)
+    if isinstance(operator, LayeredOperator) and isinstance(cone, LayeredCone):
+        return LayeredBlocks(operator, cone, program.beta, whole)
+    if isinstance(operator, CoupledOperator) and isinstance(cone, CoupledCone):
+        return CoupledBlocks(operator, cone, program.beta, whole)
+    return None
+
+
 class LayeredIterate:
-    """A path on one doubly gated program."""
+    """A path on one program."""
 
     def __init__(self, program: Program, tol: float) -> None:
-        operator, cone = program.operator, program.cone
-        assert isinstance(operator, LayeredOperator) and isinstance(cone, LayeredCone)
-        self.program, self.tol = program, tol
-        self.blocks = LayeredBlocks(operator, cone, program.beta, isinstance(program.gauge, Frobenius))
-        border = operator.X[:, :0]
+        blocks = _blocks(program)
+        assert blocks is not None
+        self.program, self.tol, self.blocks = program, tol, blocks
+        border = program.Y[:, :0]
         self.path = Path(BarrierLoss(program.loss, program.Y), [self.blocks], border, border.new_zeros(0, 1))
         self._start()
 
@@ -63,10 +75,10 @@ class LayeredIterate:
         direction, cap = loss.centre_direction(self.path.border)
         largest = float(blocks.norms(blocks.pull(direction)).max())
         theta = min(cap, THETA_START * beta / max(largest, 1e-300)) * direction
-        ones = torch.ones(len(blocks.sign), blocks.G, blocks.m + 1, blocks.n).to(theta)
-        floor = 1e-6 * float(blocks.X.norm(dim=1).sum())
+        ones = torch.ones(len(blocks.sign), blocks.G, *blocks.row_shape).to(theta)
+        floor = 1e-6 * blocks.row_size
         gathered = blocks.norms(blocks.gather(ones)).amax(2).clamp(min=floor)
-        lam = (LAMBDA_START * beta / gathered)[:, :, None, None] * ones
+        lam = (LAMBDA_START * beta / gathered).reshape(*ones.shape[:2], *[1] * len(blocks.row_shape)) * ones
         start = program.objective(program.zeros())
         gap = start - program.dual_value(theta)
         norms = blocks.norms(blocks.pull(theta)).numel()

@@ -22,6 +22,7 @@ from torch import Tensor
 from convexnn.cones import Cone
 from convexnn.numerics import Array, BoolArray, check_choice, check_finite, tensor
 from convexnn.operators import GatedOperator, Operator
+from convexnn.theorems.shared.cyclic import cyclic_patches as cyclic_patches  # where convolutions look for it
 from convexnn.theorems.shared.patterned import row_space
 
 Pooling = Literal["sum", "average", "none"]
@@ -42,15 +43,6 @@ def pooling_matrix(pooling: Pooling | Array, patches: int) -> Array:
     if P.ndim != 2 or P.shape[1] != patches or P.shape[0] == 0:
         raise ValueError(f"pooling has shape {P.shape}; pass one of {', '.join(POOLINGS)} or a matrix (a, {patches})")
     return P
-
-
-def cyclic_patches(X: Array, h: int) -> Array:
-    """(n, d, h): every cyclic window of length h of each row of X (n, d), a circular convolution's patches."""
-    check_finite(X=X)
-    if X.ndim != 2 or not 1 <= h <= X.shape[1]:
-        raise ValueError(f"X has shape {X.shape} and h is {h}; pass a matrix (n, d) and 1 <= h <= d")
-    d = X.shape[1]
-    return np.ascontiguousarray(X[:, (np.arange(d)[:, None] + np.arange(h)) % d])
 
 
 @dataclass(frozen=True)
