@@ -199,6 +199,8 @@ regions = {name: np.where(net.predict(grid)[:, 0] > 0, 1.0, -1.0).reshape(90, 90
 fitted = {name: float(np.mean(net.predict(spiral.X)[:, 0] * spiral.y > 0)) for name, net in nets.items()}
 result.save(rtol=1e-9, grid_x=axis, grid_y=axis, spiral=spiral.X[:, :2], arms=spiral.y)
 result.save(rtol=None, **regions)
+convex_fits = [fitted[name] for name in ("two_layer", "neurons", "path")]
+result.measure(claims["spiral_fitted"], 1 - min(convex_fits), "largest share of points on the wrong side", [seed])
 result.save(rtol=None, **{f"fit_{name}": value for name, value in fitted.items()})
 titles = {
     "two_layer": "two layers",

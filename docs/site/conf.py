@@ -16,6 +16,7 @@ html_theme_options = {
     "use_download_button": True,
     "navbar_persistent": [],
 }
+html_context = {"default_mode": "auto"}  # without it the theme logs an error on a first visit
 html_show_sphinx = False
 nb_output_stderr = "remove"  # warnings name files of the machine that ran the notebook
 nb_execution_mode = "off"  # the notebooks were run by the pipeline; the site shows what came out

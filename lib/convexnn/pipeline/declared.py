@@ -1,4 +1,4 @@
-"""Print the claims that a package's theorems declare, as JSON; run as a process of its own.
+"""Print what a package's theorems declare, claims and findings, as JSON; run as a process of its own.
 
     python -m convexnn.pipeline.declared PACKAGE
 
@@ -17,18 +17,31 @@ from dataclasses import asdict
 from typing import Any
 
 
-def claims_of(package: str) -> list[dict[str, Any]]:
-    """Every claim of the theorems and, where there is one, of `<package>.solver_claims`, as result files hold them."""
+def declared_by(package: str) -> dict[str, list[dict[str, Any]]]:
+    """{"claims", "findings"} of the theorems and, where there is one, of `<package>.solver_claims`."""
     if importlib.util.find_spec(f"{package}.theorems") is None:
-        return []
+        return {"claims": [], "findings": []}
     found = importlib.import_module(f"{package}.theorems").all_theorems()
-    theorems = found.values() if isinstance(found, Mapping) else found
+    declaring = list(found.values() if isinstance(found, Mapping) else found)
     beyond = f"{package}.solver_claims"
-    more = importlib.import_module(beyond).claims if importlib.util.find_spec(beyond) else ()
-    claims = [*(claim for theorem in theorems for claim in theorem.claims), *more]
-    return [{**asdict(claim), "source_text": str(claim.source)} for claim in claims]
+    declaring += [importlib.import_module(beyond)] if importlib.util.find_spec(beyond) else []
+    claims = [claim for one in declaring for claim in one.claims]
+    findings = [finding for one in declaring for finding in findings_of(one)]
+    return {"claims": [_stored(claim) for claim in claims], "findings": [_stored(finding) for finding in findings]}
+
+
+def findings_of(theorem: Any) -> tuple[Any, ...]:
+    """The `findings` of a theorem: in its part `experiments` when it is a package, else its own."""
+    part = f"{theorem.__name__}.experiments"
+    if hasattr(theorem, "__path__") and importlib.util.find_spec(part) is not None:
+        return tuple(importlib.import_module(part).findings)
+    return tuple(getattr(theorem, "findings", ()))
+
+
+def _stored(one: Any) -> dict[str, Any]:
+    return {**asdict(one), "source_text": str(one.source)}
 
 
 if __name__ == "__main__":
-    claims = claims_of(sys.argv[1])
-    print("\n" + json.dumps(claims))
+    declared = declared_by(sys.argv[1])
+    print("\n" + json.dumps(declared))

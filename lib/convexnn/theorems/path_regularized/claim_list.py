@@ -35,5 +35,6 @@ claims = (
     _claim("low_rank_bound", "the low-rank program keeps its proved factor", "one_sided", 1e-6, by=ours),
     _claim("unrolling", "unrolled trees have the path norm and output of shared layers", "agreement", 1e-12, by=ours),
     _claim("spiral", "the spiral with sampled groups is solved", "certificate", 1e-4, "program", by=ours),
+    _claim("spiral_fitted", "spiral: two layers and both norms fit every point", "agreement", 0.0, "program", by=ours),
     _claim("real_data", "breast cancer rows with sampled groups are solved", "certificate", 1e-4, "program", by=ours),
 )

@@ -1,0 +1,99 @@
+"""The site as a reader's browser shows it, from disk: errors, formulas, and pages wider than a narrow screen.
+
+Needs the `browser` extra (playwright) and a Chromium: the one that CONVEXNN_CHROMIUM names, /usr/bin/chromium, or
+playwright's own.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from convexnn.pipeline.links import pages_of
+
+SIZES = {"wide": (1280, 900), "narrow": (390, 800)}
+SCHEMES = ("light", "dark")
+USUAL = "/usr/bin/chromium"
+
+#: Formulas are set once this has resolved.
+SETTLED = "async () => { if (window.MathJax && MathJax.startup) await MathJax.startup.promise; }"
+#: What a reader would see wrong, in words.
+FAULTS = r"""() => {
+  const said = [], root = document.documentElement;
+  if (root.scrollWidth > root.clientWidth + 1) said.push(`is ${root.scrollWidth} pixels wide on ${root.clientWidth}`);
+  const set = document.querySelectorAll('mjx-container').length, asked = document.querySelectorAll('.math').length;
+  if (asked && !set) said.push(`has ${asked} formulas and sets none`);
+  for (const bad of document.querySelectorAll('mjx-merror, [data-mjx-error]'))
+    said.push('has a formula with an error: ' + (bad.dataset.mjxError || bad.textContent).slice(0, 80));
+  const body = document.querySelector('article') || document.body;
+  const walk = document.createTreeWalker(body, NodeFilter.SHOW_TEXT);
+  const left = /\$\$|\\\(|\\\[|\\(frac|sum|min|max|lVert|mathrm|operatorname)\b/;
+  while (walk.nextNode()) {
+    const text = walk.currentNode.textContent, near = walk.currentNode.parentElement;
+    if (!near.closest('pre, code, script, style, mjx-container, dl.py') && left.test(text))
+      said.push('shows a formula as text: ' + text.trim().slice(0, 80));
+  }
+  for (const image of document.images)
+    if (image.complete && !image.naturalWidth && image.offsetParent) said.push('has a broken image: ' + image.src);
+  return said;
+}"""
+
+
+def executable() -> str | None:
+    """The Chromium to start; None leaves the choice to playwright."""
+    named = os.environ.get("CONVEXNN_CHROMIUM")
+    return named or (USUAL if Path(USUAL).is_file() else None)
+
+
+def missing() -> str:
+    """Why no browser can be started, or nothing."""
+    if importlib.util.find_spec("playwright") is None:
+        return "playwright is not installed; pip install -e '.[browser]'"
+    try:
+        with browser():
+            return ""
+    except Exception as error:  # whatever playwright says of a browser that does not start
+        return f"no browser starts ({str(error).splitlines()[0]}); set CONVEXNN_CHROMIUM"
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """A headless Chromium, without the sandbox that containers do not allow."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=executable(), args=["--no-sandbox"])
+        try:
+            yield started
+        finally:
+            started.close()
+
+
+def faults(book: Path, pages: Sequence[Path] = ()) -> list[str]:
+    """In words, what is wrong with the pages of `book` (all without `pages`), in both schemes and widths."""
+    found = []
+    with browser() as shown:
+        for scheme, (name, (width, height)) in zip(SCHEMES, SIZES.items()):
+            view = {"width": width, "height": height}
+            context = shown.new_context(viewport=view, color_scheme=scheme)
+            for path in pages or pages_of(book):
+                where = f"{path.resolve().relative_to(book.resolve()).as_posix()} ({scheme}, {name})"
+                found += [f"{where} {fault}" for fault in _visit(context, path)]
+            context.close()
+    return found
+
+
+def _visit(context: Any, path: Path) -> list[str]:
+    page, said = context.new_page(), []
+    page.on("console", lambda message: said.append(f"says {message.text[:120]}") if message.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(f"fails with {str(error)[:120]}"))
+    page.on("requestfailed", lambda request: said.append(f"cannot load {request.url[:120]}"))
+    page.goto(path.resolve().as_uri(), wait_until="load")
+    page.evaluate(SETTLED)
+    said += page.evaluate(FAULTS)
+    page.close()
+    return said
