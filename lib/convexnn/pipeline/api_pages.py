@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,16 +43,16 @@ def pages(project: Project) -> dict[str, str]:
         if sections:
             made[f"api/{page}"] = "\n".join([f"# {title}", "", said, "", *sections])
     front = ["# Library", "", f"`from {project.package} import ...`: every public name, from its docstring.", ""]
-    front += [
-        f"* [{groups[page.partition('/')[2]][0]}]({page}.md): {groups[page.partition('/')[2]][1]}" for page in made
-    ]
+    for page in made:
+        title, said, _ = groups[page.partition("/")[2]]
+        front.append(f"* [{title}]({page}.md): {said}")
     listing = ["", "```{toctree}", ":hidden:", "", *made, "```", ""]
     return {"api": "\n".join([*front, *listing]), **made}
 
 
 def _module(package: str, folder: Path, name: str) -> Iterator[str]:
     yield from _section(f"{package}.{name}", 2)
-    if name in FOLDERS and importlib.util.find_spec(f"{package}.{name}") is not None:
+    if name in FOLDERS and (folder / name).is_dir():
         inner = pkgutil.iter_modules([str(folder / name)])
         for part in sorted(m.name for m in inner if not m.name.startswith("_") and m.name != "shared"):
             yield from _section(f"{package}.{name}.{part}", 3)

@@ -15,8 +15,8 @@ from typing import Any
 
 from convexnn.pipeline.links import pages_of
 
-SIZES = {"wide": (1280, 900), "narrow": (390, 800)}
-SCHEMES = ("light", "dark")
+#: (colour scheme, name of the width, width, height), each page is seen in all of them
+VIEWS = (("light", "wide", 1280, 900), ("dark", "narrow", 390, 800))
 USUAL = "/usr/bin/chromium"
 
 #: Formulas are set once this has resolved.
@@ -50,14 +50,16 @@ def executable() -> str | None:
 
 
 def missing() -> str:
-    """Why no browser can be started, or nothing."""
+    """Why no browser can be started, or nothing; starts none."""
     if importlib.util.find_spec("playwright") is None:
         return "playwright is not installed; pip install -e '.[browser]'"
-    try:
-        with browser():
-            return ""
-    except Exception as error:  # whatever playwright says of a browser that does not start
-        return f"no browser starts ({str(error).splitlines()[0]}); set CONVEXNN_CHROMIUM"
+    if executable() is not None:
+        return "" if Path(str(executable())).is_file() else f"CONVEXNN_CHROMIUM names {executable()}, which is no file"
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        own = Path(driver.chromium.executable_path)
+    return "" if own.is_file() else "there is no Chromium; install one, or set CONVEXNN_CHROMIUM to its path"
 
 
 @contextmanager
@@ -73,13 +75,12 @@ def browser() -> Iterator[Any]:
             started.close()
 
 
-def faults(book: Path, pages: Sequence[Path] = ()) -> list[str]:
-    """In words, what is wrong with the pages of `book` (all without `pages`), in both schemes and widths."""
+def faults(book: Path, pages: Sequence[Path] = (), views: Sequence[tuple[str, str, int, int]] = VIEWS) -> list[str]:
+    """In words, what is wrong with the pages of `book` (all without `pages`)."""
     found = []
     with browser() as shown:
-        for scheme, (name, (width, height)) in zip(SCHEMES, SIZES.items()):
-            view = {"width": width, "height": height}
-            context = shown.new_context(viewport=view, color_scheme=scheme)
+        for scheme, name, width, height in views:
+            context = shown.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
             for path in pages or pages_of(book):
                 where = f"{path.resolve().relative_to(book.resolve()).as_posix()} ({scheme}, {name})"
                 found += [f"{where} {fault}" for fault in _visit(context, path)]

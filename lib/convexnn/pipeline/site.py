@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -23,6 +24,11 @@ from convexnn.pipeline.slots import Slot
 
 #: What the site extra of pyproject.toml installs, by module.
 NEEDED = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx-mathjax-offline")
+#: On the front page when the repository's address is known.
+LAUNCH = """
+*Without installing anything.* Every notebook has a launch button: Binder builds the locked environment and opens it at
+quick size; in Colab open `docs/colab.ipynb`, which installs the project and runs one notebook.
+"""
 #: In the finished site: the digest of what it was made of.
 STAMP = ".made-of"
 
@@ -47,9 +53,9 @@ def build(project: Project, size: str = "quick") -> Path:
     fresh = project.root / "build" / "html"  # the old site stays until the new one is whole
     shutil.rmtree(fresh, ignore_errors=True)
     call = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d"]
-    done = subprocess.run(
-        [*call, str(project.root / "build" / "doctrees"), str(source), str(fresh)], capture_output=True, text=True
-    )
+    where = [str(project.root / "build" / "doctrees"), str(source), str(fresh)]
+    path = os.pathsep.join(filter(None, [str(project.lib), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run([*call, *where], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "WARNING" in line or "ERROR" in line or "rror" in line]
         raise ProjectError("the site does not build: " + "; ".join((lines or done.stderr.splitlines()[-3:])[:5]))
@@ -57,6 +63,14 @@ def build(project: Project, size: str = "quick") -> Path:
     shutil.rmtree(target, ignore_errors=True)
     shutil.move(fresh, target)
     return target / "index.html"
+
+
+def repository(project: Project) -> str:
+    """The address of the project, `repository-code` in CITATION.cff; empty while it is not known."""
+    path = project.root / "CITATION.cff"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    found = re.search(r"^repository-code:\s*[\"']?(https://\S+?)/?[\"']?\s*$", text, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _stamp(source: Path) -> dict[str, str]:
@@ -70,7 +84,10 @@ def gather(project: Project, size: str, source: Path) -> None:
     (source / "notebooks").mkdir(parents=True)
     (source / "_static").mkdir()
     docs = project.root / "docs"
-    shutil.copy(docs / "site" / "conf.py", source)
+    address = repository(project)
+    settings = (docs / "site" / "conf.py").read_text(encoding="utf-8")
+    settings = settings.replace('repository = ""', f"repository = {address!r}")
+    (source / "conf.py").write_text(settings, encoding="utf-8")
     shutil.copy(docs / "site" / "site.css", source / "_static")
     names = [name for name in discover(project) if (project.results(size) / name / "notebook.ipynb").is_file()]
     if not names:
@@ -84,6 +101,7 @@ def gather(project: Project, size: str, source: Path) -> None:
         (source / "notebooks" / f"{name}.ipynb").write_text(json.dumps(page, ensure_ascii=False), encoding="utf-8")
     listed = "\n".join(f"notebooks/{name}" for name in names)
     front = (docs / "site" / "index.md").read_text(encoding="utf-8").replace("{notebooks}", listed)
+    front = front.replace("{launch}", LAUNCH if address else "")
     pages = {
         "index": front,
         "ledger": _ledger(project, size),
@@ -134,12 +152,12 @@ def _runs(project: Project, size: str, names: list[str]) -> str:
         run, doc = slot.finished(), read_json(slot.folder / "result.json") or {}
         if run is None:
             continue
-        origin = doc.get("provenance", {})
+        origin, started = doc.get("provenance", {}), str(run["started"])[:16].replace("T", " ")
         facts = ", ".join(f"{key} {value}" for key, value in origin.get("machine", {}).items())
         letter = machines.setdefault(facts, "ABCDEFGHIJ"[len(machines) % 10])
         values = ", ".join(f"{key}={value!r}" for key, value in run["parts"]["parameters"].items())
         commit = str(origin.get("commit", "unknown"))[:10] + (" and changes" if origin.get("dirty") else "")
-        cells = [f"[{name}](notebooks/{name}.ipynb)", f"{run['elapsed_s']:.1f} s", letter, str(run["started"])]
+        cells = [f"[{name}](notebooks/{name}.ipynb)", f"{run['elapsed_s']:.0f}\u00a0s", letter, started]
         rows.append((*cells, values, commit, run["key"]))
     said = f"Every notebook at {size} size: when it ran, for how long, and where. Equal keys mean equal inputs."
     columns = ("notebook", "time", "machine", "started", "parameters", "commit", "key")

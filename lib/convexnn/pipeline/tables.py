@@ -55,7 +55,7 @@ def page(ledger: Ledger, size: str, link: Linker) -> str:
 
 
 CLAIM = ("claim", "status", "measured", "tolerance", "scope", "seeds", "cell")
-FINDING = ("what", "outcome", "shown by", "seeds", "source")
+FINDING = ("what", "outcome", "shown by")
 
 
 def _claim(row: Row, link: Linker) -> tuple[str, ...]:
@@ -66,10 +66,12 @@ def _claim(row: Row, link: Linker) -> tuple[str, ...]:
 
 
 def _finding(row: FindingRow, link: Linker) -> tuple[str, ...]:
-    words = f"`{row.finding.id}`: {row.finding.statement}. {row.remark()}"
+    words = f"`{row.finding.id}`: {row.finding.statement}. {row.remark()}".strip()
+    words += f" *{row.finding.source}.*"
     shown = [_evidence(claim, link) for claim in row.claims]
     shown += [f"test `{test.partition('::')[2]}`" for test in row.finding.tests]
-    return (words.strip(), row.outcome, "; ".join(shown), seeds_text(row.seeds), str(row.finding.source))
+    shown += [f"seeds {seeds_text(row.seeds)}"] if len(row.seeds) > 1 else []
+    return (words, row.outcome, "; ".join(shown))
 
 
 def _evidence(row: Row, link: Linker) -> str:
