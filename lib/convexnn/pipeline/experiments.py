@@ -100,10 +100,10 @@ def problems(project: Project, found: Sequence[FindingRow], claims: Sequence[Row
     ids = [*known, *(row.finding.id for row in found)]
     said += [f"the id {name} is used twice in the ledger" for name in sorted({n for n in ids if ids.count(n) > 1})]
     explained = {name for row in found if row.finding.kind == "open" for name in row.finding.claims}
-    for row in claims:
-        if row.status == "inconclusive" and row.id not in explained:
-            remedy = "add an `open` finding with the reason to the theorem's experiments.py"
-            said.append(f"claim {row.id} is inconclusive ({row.note or 'no note'}) and nothing says why; {remedy}")
+    remedy = "add an `open` finding with the reason to the theorem's experiments.py"
+    for claim in claims:
+        if claim.status == "inconclusive" and claim.id not in explained:
+            said.append(f"claim {claim.id} is inconclusive ({claim.note or 'no note'}) and nothing says why; {remedy}")
     return said
 
 

@@ -97,8 +97,8 @@ def gather(project: Project, size: str, source: Path) -> None:
         raise ProjectError("; ".join(stale))
     cells = {m["cell"] for _, claim, _ in ledgers.measured(project, size) for m in claim["measurements"] if m["cell"]}
     for name in names:
-        page = _anchored(read_json(project.results(size) / name / "notebook.ipynb") or {}, cells)
-        (source / "notebooks" / f"{name}.ipynb").write_text(json.dumps(page, ensure_ascii=False), encoding="utf-8")
+        node = _anchored(read_json(project.results(size) / name / "notebook.ipynb") or {}, cells)
+        (source / "notebooks" / f"{name}.ipynb").write_text(json.dumps(node, ensure_ascii=False), encoding="utf-8")
     listed = "\n".join(f"notebooks/{name}" for name in names)
     front = (docs / "site" / "index.md").read_text(encoding="utf-8").replace("{notebooks}", listed)
     front = front.replace("{launch}", LAUNCH if address else "")
@@ -146,7 +146,8 @@ def _anchored(page: dict[str, Any], cells: set[str]) -> dict[str, Any]:
 
 def _runs(project: Project, size: str, names: list[str]) -> str:
     """Times, parameters and commit of every run, then the machines they ran on."""
-    rows, machines = [], {}
+    rows: list[tuple[str, ...]] = []
+    machines: dict[str, str] = {}
     for name in names:
         slot = Slot(project.results(size), name)
         run, doc = slot.finished(), read_json(slot.folder / "result.json") or {}
