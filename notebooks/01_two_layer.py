@@ -356,9 +356,12 @@ for title, found in real.items():
 # %% change this: the share of beta_max, from which on no neuron is left
 def dual_function_at(share: float):
     stage = replace(data, beta=share * top)
-    again = solve(two_layer.program(stage, patterns="all"), tol=1e-6, device=device)
+    again = solve(two_layer.program(stage, patterns="all"), tol=1e-9, device=device)
     net, v = simplify(two_layer.recover(stage, again), data.X), certify(again.program, again).v[:, 0]
     U, A = net.U.detach().numpy(), net.A.detach().numpy()[:, 0]
+    strength = np.abs(A)
+    strong = strength > 0.03 * strength.max()  # the others are the tolerance of the solver
+    U, A = U[strong], A[strong]
     shown = {"X": data.X, "beta": stage.beta, "angles": angles, "dual_function": v @ np.maximum(data.X @ circle.T, 0)}
     shown |= {"neuron_angles": np.arctan2(U[:, 1], U[:, 0]), "neuron_signs": np.sign(A)}
     return plotting.draw_dual_function(shown | {"neurons": U * np.abs(A)[:, None]})
