@@ -49,6 +49,7 @@ from convexnn.data import binary, load
 from convexnn.neurons import simplify
 from convexnn.numerics import limit_threads, relative_gap, tensor
 from convexnn.patterns import count_patterns, enumerate_patterns, sample_patterns
+from convexnn.plotting.sliders import slider
 from convexnn.theorems import two_layer
 
 limit_threads()
@@ -344,8 +345,27 @@ for title, found in real.items():
 # %% [markdown]
 # ## 8 Change this
 #
-# * `beta`: larger values leave fewer neurons, none from `beta_max` on.
+# * `beta`: larger values leave fewer neurons, none from `beta_max` on. The cell below solves the problem again at another
+#   share of `beta_max`; at a live notebook a slider moves it.
 # * `seed`: another data set.
-# * `size="full"`: forty samples in three dimensions, 1562 patterns, fifty seeds (the two-dimensional picture is skipped).
+# * `size="full"`: forty samples in three dimensions, 1562 patterns, fifty seeds (the two-dimensional pictures are skipped).
 # * Replace `replace(two_layer.sample(size, seed), beta=beta)` by your own `Data(X, y, beta)`: as long as the rank of
 #   `X` is small enough to enumerate, the certificate covers every network.
+
+
+# %% change this: the share of beta_max, from which on no neuron is left
+def dual_function_at(share: float):
+    stage = replace(data, beta=share * top)
+    again = solve(two_layer.program(stage, patterns="all"), tol=1e-9, device=device)
+    net, v = simplify(two_layer.recover(stage, again), data.X), certify(again.program, again).v[:, 0]
+    U, A = net.U.detach().numpy(), net.A.detach().numpy()[:, 0]
+    strength = np.abs(A)
+    strong = strength > 0.03 * strength.max()  # the others are the tolerance of the solver
+    U, A = U[strong], A[strong]
+    shown = {"X": data.X, "beta": stage.beta, "angles": angles, "dual_function": v @ np.maximum(data.X @ circle.T, 0)}
+    shown |= {"neuron_angles": np.arctan2(U[:, 1], U[:, 0]), "neuron_signs": np.sign(A)}
+    return plotting.draw_dual_function(shown | {"neurons": U * np.abs(A)[:, None]})
+
+
+if data.d == 2:
+    slider(dual_function_at, "beta / beta_max", (0.001, 0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9), start=0.3)

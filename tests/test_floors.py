@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "lib" / "convexnn"
 
 # A new module is added here first: where it stands is a decision, not an accident.
 FLOORS = {
-    0: {"claims", "numerics", "types", "data"},
+    0: {"claims", "findings", "numerics", "types", "data"},
     1: {"losses", "weighted_loss", "gauges", "cones", "operators", "layered", "coupled", "patterns", "rational"},
     2: {"program", "networks", "neurons"},
     3: {"solvers", "certifying", "theorems", "training", "bounds"},

@@ -3,6 +3,7 @@
 import inspect
 import re
 
+BINDER, COLAB = "https://mybinder.org", "https://colab.research.google.com"
 project = "convexnn"
 author = "the convexnn authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx-mathjax-offline"]
@@ -16,6 +17,15 @@ html_theme_options = {
     "use_download_button": True,
     "navbar_persistent": [],
 }
+html_context = {"default_mode": "auto"}  # without it the theme logs an error on a first visit
+repository = ""  # written by `python -m convexnn site` from `repository-code` in CITATION.cff
+if repository:
+    html_theme_options |= {
+        "repository_url": repository,
+        "repository_branch": "main",
+        "use_repository_button": True,
+        "launch_buttons": {"binderhub_url": BINDER, "colab_url": COLAB},
+    }
 html_show_sphinx = False
 nb_output_stderr = "remove"  # warnings name files of the machine that ran the notebook
 nb_execution_mode = "off"  # the notebooks were run by the pipeline; the site shows what came out

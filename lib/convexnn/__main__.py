@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from convexnn.commands import NAMES as OTHERS
+from convexnn.pipeline import browsing, index, keys, ledger, links, notebooks, progress, runner
 from convexnn.pipeline import clean as cleaning
-from convexnn.pipeline import index, keys, ledger, notebooks, progress, runner
 from convexnn.pipeline import paper as papers
 from convexnn.pipeline import site as sites
 from convexnn.pipeline.project import SIZES, Project, ProjectError
@@ -122,13 +122,22 @@ def report(size: str) -> None:
 @commands.command()
 @SIZE
 @click.option("--if-possible", is_flag=True, help="Say in a line what is missing, and end well.")
-def site(size: str, if_possible: bool) -> None:
+@click.option("--check", is_flag=True, help="Then follow every link, and look at every page in a headless browser.")
+def site(size: str, if_possible: bool, check: bool) -> None:
     """Make the site (notebooks, ledger, benchmarks, library) from the results there are; it opens from disk."""
     project = Project.find()
     if if_possible and sites.missing():
         click.echo(f"no site: it needs {', '.join(sites.missing())}; pip install -e '.[site]'")
         return
-    click.echo(project.relative(sites.build(project, size)))
+    front = sites.build(project, size)
+    click.echo(project.relative(front))
+    if check:
+        lacking = browsing.missing()
+        said = links.broken(front.parent) + ([] if lacking else browsing.faults(front.parent))
+        seen = f"not looked at: {lacking}" if lacking else "seen light and dark, wide and narrow"
+        click.echo("\n".join([*said, f"{len(links.pages_of(front.parent))} pages, {len(said)} faults; {seen}"]))
+        if said:
+            sys.exit(1)
 
 
 @commands.command()

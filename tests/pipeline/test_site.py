@@ -1,13 +1,11 @@
 """The site builds without a warning, its links lead somewhere, and no page asks the network for anything."""
 
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 import pytest
 
-from convexnn.pipeline import site
+from convexnn.pipeline import links, site
 from convexnn.pipeline.project import Project, ProjectError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,59 +32,34 @@ def book(tmp_path_factory):
     return site.build(checkout(tmp_path_factory.mktemp("site"))).parent
 
 
-class Page(HTMLParser):
-    """What a page refers to: (tag, address) of links and of everything that is loaded, and the names in it."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.links: list[str] = []
-        self.loaded: list[str] = []
-        self.names: set[str] = set()
-        self.feed(path.read_text(encoding="utf-8"))
-
-    def handle_starttag(self, tag, attrs):
-        found = dict(attrs)
-        self.names |= {found[key] for key in ("id", "name") if found.get(key)}
-        if tag == "a" and found.get("href"):
-            self.links.append(found["href"])
-        stylesheet = tag == "link" and found.get("rel") in ("stylesheet", "preload", "icon")
-        address = found.get("src") if tag in ("script", "img", "iframe") else found.get("href") if stylesheet else None
-        if address:
-            self.loaded.append(address)
+def test_every_link_leads_somewhere_and_nothing_is_loaded_from_elsewhere(book):
+    assert links.broken(book) == []
+    assert len(links.pages_of(book)) > 12
 
 
-def pages_of(book):
-    """The pages for readers; the theme leaves templates of its own under _static."""
-    return [path for path in book.rglob("*.html") if "_static" not in path.relative_to(book).parts]
+BROKEN = {
+    '<a href="nowhere.html">gone</a>': "page.html: nowhere.html leads nowhere",
+    '<a href="other.html#gone">gone</a>': "page.html: other.html#gone has no such place on its page",
+    '<a href="#gone">gone</a>': "page.html: #gone has no such place on its page",
+    '<img src="gone.png">': "page.html: gone.png is missing",
+    '<img src="https://example.org/a.png">': "page.html: https://example.org/a.png is loaded from the network",
+    '<script src="//example.org/a.js"></script>': "page.html: //example.org/a.js is loaded from the network",
+}
 
 
-def test_nothing_is_loaded_from_elsewhere_and_every_file_is_there(book):
-    for path in pages_of(book):
-        for address in Page(path).loaded:
-            parts = urlparse(address)
-            assert parts.scheme in ("", "data"), f"{path.name} loads {address}"
-            if not parts.scheme and "searchtools" not in address:
-                assert (path.parent / unquote(parts.path)).is_file(), f"{path.name}: {address} is missing"
-
-
-def test_every_link_leads_to_a_page_and_a_place_on_it(book):
-    pages = {path.resolve(): Page(path) for path in pages_of(book)}
-    for path, page in pages.items():
-        for address in page.links:
-            parts = urlparse(address)
-            if parts.scheme or address == "#":
-                continue
-            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
-            assert target.exists(), f"{path.name}: {address} leads nowhere"
-            if parts.fragment and target in pages:
-                assert unquote(parts.fragment) in pages[target].names, f"{path.name}: no place {address}"
+@pytest.mark.parametrize(("text", "said"), BROKEN.items())
+def test_a_planted_broken_link_is_named(tmp_path, text, said):
+    (tmp_path / "other.html").write_text('<h1 id="top">fine</h1><a href="https://example.org">elsewhere</a>')
+    (tmp_path / "page.html").write_text(f'<a href="other.html#top">fine</a>{text}')
+    assert links.broken(tmp_path) == [said]
 
 
 def test_the_pages_hold_what_they_promise(book):
     assert all((book / "notebooks" / f"{name}.html").is_file() for name in SHOWN)
     assert "not measured" in (book / "ledger.html").read_text(encoding="utf-8")  # these results have no numbers
     assert "best peer" in (book / "benchmarks.html").read_text(encoding="utf-8")
-    api = (book / "api.html").read_text(encoding="utf-8")
+    assert "Errata" in (book / "ledger.html").read_text(encoding="utf-8")
+    api = (book / "api" / "solve.html").read_text(encoding="utf-8")
     assert "convexnn.solving.solve" in api and "relative gap" in api
     two_layer = (book / "notebooks" / "01_two_layer.html").read_text(encoding="utf-8")
     assert 'class="math notranslate nohighlight"' in two_layer and "mathjax" in two_layer.lower()
@@ -95,7 +68,7 @@ def test_the_pages_hold_what_they_promise(book):
 
 def test_pages_carry_no_warnings_of_the_machine_and_nothing_is_left_outside_build(book):
     assert {path.name for path in book.parent.iterdir()} & {"jupyter_execute", "_build"} == set()
-    for path in pages_of(book):
+    for path in links.pages_of(book):
         assert "site-packages/" not in path.read_text(encoding="utf-8"), path.name
 
 
@@ -118,3 +91,22 @@ def test_a_site_that_is_made_of_the_same_is_left_alone(book):
     made = (book / "index.html").stat().st_mtime_ns
     site.build(Project.find(book.parent))
     assert (book / "index.html").stat().st_mtime_ns == made
+
+
+def test_the_binder_and_colab_buttons_need_one_setting(tmp_path):
+    project = checkout(tmp_path)
+    site.gather(project, "quick", tmp_path / "bare")
+    assert "repository = ''" in (tmp_path / "bare" / "conf.py").read_text(encoding="utf-8")
+    assert "Binder" not in (tmp_path / "bare" / "index.md").read_text(encoding="utf-8")
+    (tmp_path / "CITATION.cff").write_text('repository-code: "https://example.org/a/b/"\n', encoding="utf-8")
+    site.gather(project, "quick", tmp_path / "known")
+    assert "repository = 'https://example.org/a/b'" in (tmp_path / "known" / "conf.py").read_text(encoding="utf-8")
+    assert "Binder" in (tmp_path / "known" / "index.md").read_text(encoding="utf-8")
+
+
+def test_the_example_on_the_front_page_runs(capsys):
+    text = (ROOT / "docs" / "site" / "index.md").read_text(encoding="utf-8")
+    scope: dict = {}
+    exec(text.split("```python")[1].split("```")[0], scope)
+    assert "lies in [" in capsys.readouterr().out
+    assert scope["solution"].status == "solved"

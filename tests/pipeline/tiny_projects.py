@@ -10,6 +10,7 @@ PYPROJECT = '[project]\nname = "tiny"\ndependencies = ["numpy"]\n'
 
 THEOREMS = """
 from convexnn.claims import Claim, Source
+from convexnn.findings import Finding
 
 paper = Source("Tiny", "0000.00000", "Theorem 1")
 
@@ -19,6 +20,11 @@ class One:
         Claim("one.gap", "the gap closes", paper, "certificate", 1e-6),
         Claim("one.same", "two values | agree", paper, "agreement", 1e-6),
         Claim("one.idle", "nobody looks at this", paper, "agreement", 1e-6),
+    )
+    findings = (
+        Finding("one.E1", "experiment", "a line", paper, claims=("one.same",), here="two numbers", smaller=True),
+        Finding("one.E2", "experiment", "a drawing", paper, why="there is nothing to measure"),
+        Finding("one.diverged", "open", "whether the gap closes", paper, claims=("one.gap",), why="one run diverged"),
     )
 
 

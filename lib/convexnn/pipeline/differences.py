@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from convexnn.claims import STATUSES, worst
-from convexnn.pipeline.ledger import number, telling
+from convexnn.pipeline.ledger import telling
 from convexnn.pipeline.project import Project, ProjectError
 from convexnn.pipeline.references import differs, summary
+from convexnn.pipeline.tables import number
 from convexnn.report import StoredResult, load
 
 What = Literal["worsened", "moved", "removed", "improved", "added"]

@@ -11,12 +11,15 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from convexnn.pipeline.ledger import COLUMNS, Ledger, number, seeds_text
+from convexnn.pipeline.experiments import TITLES, FindingRow
+from convexnn.pipeline.ledger import Ledger
 from convexnn.pipeline.notebooks import discover
 from convexnn.pipeline.project import Project, read_json
 from convexnn.pipeline.slots import Slot
+from convexnn.pipeline.tables import number, seeds_text
 from convexnn.report import table_html, write_atomically
 
+COLUMNS = ("claim", "status", "measured", "tolerance", "scope", "seeds", "statement", "source", "notebook")
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #fff; --line: #d5d9de; --soft: #5c6670; --tint: #f4f6f8;
   --good: #1a7f4b; --bad: #b3261e; --unsure: #946200; }
@@ -34,6 +37,7 @@ code, pre { background: var(--tint); border-radius: 3px; padding: 0 .2em; } pre 
 """
 TONE = {"certified": "good", "holds_on_tested": "good", "finished": "good"}
 TONE |= {"contradicted": "bad", "bad_input": "bad", "failed": "bad"}
+TONE |= {"reproduced": "good", "reproduced at smaller size": "good", "shown": "good", "settled": "good"}
 
 
 def write(project: Project, size: str, ledger: Ledger) -> Path:
@@ -123,10 +127,23 @@ def _ledger(ledger: Ledger) -> list[str]:
     for row in ledger.rows:
         where = f"<a href='{escape(row.link)}'>{escape(', '.join(row.notebooks))}</a>" if row.link else ""
         words = [f"<code>{escape(row.id)}</code>", _toned(row.status), escape(number(row.measured))]
-        words += [f"{row.tolerance:.1e}", row.scope, escape(seeds_text(row))]
+        words += [f"{row.tolerance:.1e}", row.scope, escape(seeds_text(row.seeds))]
         words += [escape(row.statement + (f" ({row.note})" if row.note else "")), escape(row.source), where]
         rows.append("<tr>" + "".join(f"<td>{word}</td>" for word in words) + "</tr>")
-    return [*parts, f"<div class='wide'><table><tr>{head}</tr>{''.join(rows)}</table></div>"]
+    parts.append(f"<div class='wide'><table><tr>{head}</tr>{''.join(rows)}</table></div>")
+    for kind, title in TITLES.items():
+        found = [_finding(row) for row in ledger.findings if row.finding.kind == kind]
+        parts += [f"<h2>{title}</h2><div class='wide'><table>{''.join(found)}</table></div>"] if found else []
+    return parts
+
+
+def _finding(row: FindingRow) -> str:
+    told = row.finding
+    words = f"<code>{escape(told.id)}</code> {escape(told.statement)}. <span class='soft'>{escape(row.remark())}</span>"
+    shown = [f"<a href='{escape(c.link)}'>{escape(c.id)}</a>" if c.link else escape(c.id) for c in row.claims]
+    shown += [escape(test.partition("::")[2]) for test in told.tests]
+    cells = (words, _toned(row.outcome), ", ".join(shown), escape(str(told.source)))
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 def _toned(status: str) -> str:

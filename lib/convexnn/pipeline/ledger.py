@@ -1,6 +1,7 @@
-"""The ledger: every declared claim against what the notebooks measured.
+"""The ledger: every declared claim against what the notebooks measured, and every finding that these claims bear out.
 
-A claim that no notebook measures is listed as `not measured`; a measured claim that no theorem declares is a problem.
+A claim that no notebook measures is listed as `not measured`. A measured claim that no theorem declares, an
+inconclusive one that nothing explains, and a figure that is not made from its result file are problems.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from convexnn.claims import Status, worst
+from convexnn.pipeline import experiments, pictures
+from convexnn.pipeline.experiments import FindingRow, Goal
 from convexnn.pipeline.notebooks import discover
 from convexnn.pipeline.project import Project, ProjectError, digest_of, nearest, read_json
 from convexnn.pipeline.slots import Slot
 from convexnn.report import write_atomically
-
-COLUMNS = ("claim", "status", "measured", "tolerance", "scope", "seeds", "statement", "source", "notebook")
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Ledger:
-    """All rows in the order of declaration, and what is wrong with them in words."""
+    """All rows in the order of declaration, what is wrong with them in words, and what they bear out."""
 
     rows: tuple[Row, ...]
     problems: tuple[str, ...]
+    findings: tuple[FindingRow, ...] = ()
+    goals: tuple[Goal, ...] = ()
 
     def check(self) -> None:
-        """Raise ProjectError when a measured claim is not declared, or is declared differently now."""
+        """Raise ProjectError when something is wrong with the ledger, all of it in one sentence."""
         if self.problems:
             raise ProjectError("; ".join(self.problems))
 
@@ -58,10 +61,16 @@ class Ledger:
         statuses = [row.status for row in self.rows]
         return {status: statuses.count(status) for status in dict.fromkeys(statuses)}
 
+    def outcomes(self, kind: str) -> dict[str, int]:
+        """How many findings of `kind` came out how."""
+        found = [row.outcome for row in self.findings if row.finding.kind == kind]
+        return {word: found.count(word) for word in dict.fromkeys(found)}
+
 
 def build(project: Project, size: str = "quick") -> Ledger:
     """Join the declared claims with the result files of `size`; failed and unknown notebooks do not count."""
-    claims = {claim["id"]: claim for claim in declared(project)}
+    declarations = declared(project)
+    claims = {claim["id"]: claim for claim in declarations["claims"]}
     found = measured(project, size)
     problems = []
     for notebook, stored, _ in found:
@@ -72,7 +81,10 @@ def build(project: Project, size: str = "quick") -> Ledger:
         elif any(claim[name] != stored[name] for name in claim):
             problems.append(f"claim {stored['id']} was measured in {notebook} before it was changed; run {notebook}")
     rows = [_row(claim, [item for item in found if item[1]["id"] == claim["id"]]) for claim in claims.values()]
-    return Ledger(tuple(rows), tuple(problems))
+    findings = experiments.rows(declarations["findings"], rows)
+    problems += experiments.problems(project, findings, rows)
+    problems += [text for name in discover(project) for text in pictures.stale(Slot(project.results(size), name))]
+    return Ledger(tuple(rows), tuple(problems), findings, experiments.goals(project))
 
 
 def unmeasured(project: Project, size: str = "quick") -> list[str]:
@@ -80,21 +92,21 @@ def unmeasured(project: Project, size: str = "quick") -> list[str]:
     return [row.id for row in build(project, size).rows if row.measurements == 0]
 
 
-def declared(project: Project) -> list[dict[str, Any]]:
-    """The claims of all theorems; kept under results/ until a file of the library changes."""
+def declared(project: Project) -> dict[str, list[dict[str, Any]]]:
+    """{"claims", "findings"} of all theorems; kept under results/ until a file of the library changes."""
     cache, stamp = project.root / "results" / ".cache" / "declared.json", digest_of(project.library_hashes())
     kept = read_json(cache)
-    if kept is not None and kept.get("library") == stamp:
-        return list(kept["claims"])
+    if kept is not None and kept.get("library") == stamp and "findings" in kept:
+        return {name: kept[name] for name in ("claims", "findings")}
     path = os.pathsep.join(filter(None, [str(project.lib), os.environ.get("PYTHONPATH")]))
     call = [sys.executable, "-m", "convexnn.pipeline.declared", project.package]
     done = subprocess.run(call, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise ProjectError(f"theorems of {project.package} cannot be imported: {last}; mend that, then `report`")
-    claims: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
-    write_atomically(cache, json.dumps({"library": stamp, "claims": claims}))
-    return claims
+    found: dict[str, list[dict[str, Any]]] = json.loads(done.stdout.splitlines()[-1])
+    write_atomically(cache, json.dumps({"library": stamp, **found}))
+    return found
 
 
 def measured(project: Project, size: str) -> list[tuple[str, dict[str, Any], str]]:
@@ -110,38 +122,15 @@ def measured(project: Project, size: str) -> list[tuple[str, dict[str, Any], str
 
 def write(project: Project, size: str = "quick") -> Ledger:
     """Make results/<size>/ledger.md and ledger.json anew."""
+    from convexnn.pipeline import tables
+
     ledger = build(project, size)
-    doc = {"rows": [asdict(row) for row in ledger.rows], "problems": ledger.problems, "counts": ledger.counts()}
+    doc: dict[str, Any] = {"rows": [asdict(row) for row in ledger.rows], "problems": ledger.problems}
+    doc |= {"counts": ledger.counts(), "findings": [row.stored() for row in ledger.findings]}
+    doc["goals"] = [asdict(goal) for goal in ledger.goals]
     write_atomically(project.results(size) / "ledger.json", json.dumps(doc, indent=1) + "\n")
-    write_atomically(project.results(size) / "ledger.md", markdown(ledger, size))
+    write_atomically(project.results(size) / "ledger.md", tables.markdown(ledger, size))
     return ledger
-
-
-def markdown(ledger: Ledger, size: str) -> str:
-    """The ledger as a table for people."""
-    counts = ", ".join(f"{number} {status}" for status, number in ledger.counts().items()) or "no claim is declared"
-    lines = [f"# Ledger, {size} size", "", counts + ".", ""]
-    lines += [f"**Problem:** {problem}\n" for problem in ledger.problems]
-    lines += ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
-    for row in ledger.rows:
-        where = f"[{', '.join(row.notebooks)}]({row.link})" if row.link else ""
-        cells = [f"`{row.id}`", row.status, number(row.measured), f"{row.tolerance:.1e}", row.scope, seeds_text(row)]
-        cells += [row.statement + (f" ({row.note})" if row.note else ""), row.source, where]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def number(value: float | str | None) -> str:
-    """Three significant digits, words as they are."""
-    return "" if value is None else value if isinstance(value, str) else f"{value:.2e}"
-
-
-def seeds_text(row: Row) -> str:
-    """The seeds, shortened to a range where they are one."""
-    seeds = sorted(row.seeds)
-    if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1)):
-        return f"{seeds[0]}-{seeds[-1]}"
-    return ", ".join(map(str, seeds))
 
 
 def _row(claim: Mapping[str, Any], found: Sequence[tuple[str, dict[str, Any], str]]) -> Row:

@@ -7,14 +7,16 @@ on a page is typed twice, and no page asks the network for anything. Sphinx's wa
 from __future__ import annotations
 
 import importlib.util
-import pkgutil
+import json
+import os
 import re
 import shutil
 import subprocess
 import sys
-from itertools import groupby
 from pathlib import Path
+from typing import Any
 
+from convexnn.pipeline import api_pages, pictures, tables
 from convexnn.pipeline import ledger as ledgers
 from convexnn.pipeline.notebooks import discover
 from convexnn.pipeline.project import Project, ProjectError, digest, digest_of, read_json
@@ -22,6 +24,11 @@ from convexnn.pipeline.slots import Slot
 
 #: What the site extra of pyproject.toml installs, by module.
 NEEDED = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx-mathjax-offline")
+#: On the front page when the repository's address is known.
+LAUNCH = """
+*Without installing anything.* Every notebook has a launch button: Binder builds the locked environment and opens it at
+quick size; in Colab open `docs/colab.ipynb`, which installs the project and runs one notebook.
+"""
 #: In the finished site: the digest of what it was made of.
 STAMP = ".made-of"
 
@@ -46,9 +53,9 @@ def build(project: Project, size: str = "quick") -> Path:
     fresh = project.root / "build" / "html"  # the old site stays until the new one is whole
     shutil.rmtree(fresh, ignore_errors=True)
     call = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "-d"]
-    done = subprocess.run(
-        [*call, str(project.root / "build" / "doctrees"), str(source), str(fresh)], capture_output=True, text=True
-    )
+    where = [str(project.root / "build" / "doctrees"), str(source), str(fresh)]
+    path = os.pathsep.join(filter(None, [str(project.lib), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run([*call, *where], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if "WARNING" in line or "ERROR" in line or "rror" in line]
         raise ProjectError("the site does not build: " + "; ".join((lines or done.stderr.splitlines()[-3:])[:5]))
@@ -56,6 +63,14 @@ def build(project: Project, size: str = "quick") -> Path:
     shutil.rmtree(target, ignore_errors=True)
     shutil.move(fresh, target)
     return target / "index.html"
+
+
+def repository(project: Project) -> str:
+    """The address of the project, `repository-code` in CITATION.cff; empty while it is not known."""
+    path = project.root / "CITATION.cff"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    found = re.search(r"^repository-code:\s*[\"']?(https://\S+?)/?[\"']?\s*$", text, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def made_of(source: Path) -> dict[str, str]:
@@ -69,22 +84,30 @@ def gather(project: Project, size: str, source: Path) -> None:
     (source / "notebooks").mkdir(parents=True)
     (source / "_static").mkdir()
     docs = project.root / "docs"
-    shutil.copy(docs / "site" / "conf.py", source)
+    address = repository(project)
+    settings = (docs / "site" / "conf.py").read_text(encoding="utf-8")
+    settings = settings.replace('repository = ""', f"repository = {address!r}")
+    (source / "conf.py").write_text(settings, encoding="utf-8")
     shutil.copy(docs / "site" / "site.css", source / "_static")
     names = [name for name in discover(project) if (project.results(size) / name / "notebook.ipynb").is_file()]
     if not names:
         raise ProjectError(f"no notebook has a result of size {size}; run `make reproduce` first")
+    stale = [text for name in names for text in pictures.stale(Slot(project.results(size), name))]
+    if stale:
+        raise ProjectError("; ".join(stale))
+    cells = {m["cell"] for _, claim, _ in ledgers.measured(project, size) for m in claim["measurements"] if m["cell"]}
     for name in names:
-        shutil.copy(project.results(size) / name / "notebook.ipynb", source / "notebooks")
-        (source / "notebooks" / "notebook.ipynb").rename(source / "notebooks" / f"{name}.ipynb")
+        node = _anchored(read_json(project.results(size) / name / "notebook.ipynb") or {}, cells)
+        (source / "notebooks" / f"{name}.ipynb").write_text(json.dumps(node, ensure_ascii=False), encoding="utf-8")
     listed = "\n".join(f"notebooks/{name}" for name in names)
     front = (docs / "site" / "index.md").read_text(encoding="utf-8").replace("{notebooks}", listed)
+    front = front.replace("{launch}", LAUNCH if address else "")
     pages = {
         "index": front,
         "ledger": _ledger(project, size),
         "runs": _runs(project, size, names),
         "benchmarks": _benchmarks(project),
-        "api": _api(project),
+        **api_pages.pages(project),
         "readme": _standalone((project.root / "README.md").read_text(encoding="utf-8")).replace(
             "# convexnn", "# Read me", 1
         ),
@@ -92,6 +115,7 @@ def gather(project: Project, size: str, source: Path) -> None:
         "notation": _standalone((docs / "notation.md").read_text(encoding="utf-8")),
         "changelog": _standalone((project.root / "CHANGELOG.md").read_text(encoding="utf-8")),
     }
+    (source / "api").mkdir()
     for page, text in pages.items():
         (source / f"{page}.md").write_text(text, encoding="utf-8")
     if (docs / "figures").is_dir():
@@ -99,44 +123,47 @@ def gather(project: Project, size: str, source: Path) -> None:
 
 
 def _ledger(project: Project, size: str) -> str:
-    """The claims, theorem by theorem, with links to the pages of the site."""
-    ledger = ledgers.build(project, size)
-    counts = ", ".join(f"{number} {status}" for status, number in ledger.counts().items())
-    lines = ["# Ledger", "", f"Every declared claim against what the notebooks measured at {size} size: {counts}.", ""]
-    lines += [f"**Problem:** {problem}\n" for problem in ledger.problems]
-    for theorem, group in groupby(ledger.rows, key=lambda row: row.id.split(".")[0]):
-        rows = list(group)
-        sources = "; ".join(dict.fromkeys(row.source for row in rows))
-        lines += [f"## {theorem}", "", f"Source: {sources}.", ""]
-        lines += ["| claim | status | measured | tolerance | scope | seeds | notebook |", "|" + " --- |" * 7]
-        lines += [_claim(row) for row in rows]
-        lines.append("")
-    return "\n".join(lines)
+    """Findings, goals and claims, with links to the cells on the pages of the site."""
+
+    def to_cell(text: str, notebook: str, link: str) -> str:
+        words = re.sub("`([^`]*)`", r"<code>\1</code>", text)
+        place = link.partition("#cell-id=")[2]
+        return f'<a href="notebooks/{notebook}.html{"#" + place if place else ""}">{words}</a>'
+
+    return tables.page(ledgers.build(project, size), size, to_cell)
 
 
-def _claim(row: ledgers.Row) -> str:
-    words = f"`{row.id.partition('.')[2]}`: {row.statement}" + (f" ({row.note})" if row.note else "")
-    pages = ", ".join(f"[{name.split('_')[0]}](notebooks/{name}.ipynb)" for name in row.notebooks)
-    cells = [words, row.status.replace("_", " "), ledgers.number(row.measured), f"{row.tolerance:.0e}", row.scope]
-    cells += [ledgers.seeds_text(row), pages]
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+def _anchored(page: dict[str, Any], cells: set[str]) -> dict[str, Any]:
+    """The notebook with a place to link to before every cell of `cells`."""
+    whole: list[dict[str, Any]] = []
+    for cell in page["cells"]:
+        if cell.get("id") in cells:
+            place = {"cell_type": "markdown", "id": f"at-{cell['id']}"[-64:], "metadata": {}}
+            whole.append({**place, "source": f'<span class="place" id="{cell["id"]}"></span>'})
+        whole.append(cell)
+    return {**page, "cells": whole}
 
 
 def _runs(project: Project, size: str, names: list[str]) -> str:
-    """Times, parameters, commit and machine of every run."""
-    lines = ["# Runs", "", f"Every notebook at {size} size: when it ran, for how long, and where.", ""]
-    lines += ["| notebook | time | started | parameters | commit | machine |", "| --- | ---: | --- | --- | --- | --- |"]
+    """Times, parameters and commit of every run, then the machines they ran on."""
+    rows: list[tuple[str, ...]] = []
+    machines: dict[str, str] = {}
     for name in names:
         slot = Slot(project.results(size), name)
         run, doc = slot.finished(), read_json(slot.folder / "result.json") or {}
         if run is None:
             continue
-        origin = doc.get("provenance", {})
-        machine = ", ".join(f"{key} {value}" for key, value in origin.get("machine", {}).items())
+        origin, started = doc.get("provenance", {}), str(run["started"])[:16].replace("T", " ")
+        facts = ", ".join(f"{key} {value}" for key, value in origin.get("machine", {}).items())
+        letter = machines.setdefault(facts, "ABCDEFGHIJ"[len(machines) % 10])
         values = ", ".join(f"{key}={value!r}" for key, value in run["parts"]["parameters"].items())
         commit = str(origin.get("commit", "unknown"))[:10] + (" and changes" if origin.get("dirty") else "")
-        cells = [f"[{name}](notebooks/{name}.ipynb)", f"{run['elapsed_s']:.1f} s", str(run["started"]), values]
-        lines.append("| " + " | ".join([*cells, commit, machine]).replace("\n", " ") + " |")
+        cells = [f"[{name}](notebooks/{name}.ipynb)", f"{run['elapsed_s']:.0f}\u00a0s", letter, started]
+        rows.append((*cells, values, commit, run["key"]))
+    said = f"Every notebook at {size} size: when it ran, for how long, and where. Equal keys mean equal inputs."
+    columns = ("notebook", "time", "machine", "started", "parameters", "commit", "key")
+    lines = ["# Runs", "", said, "", *tables.table(columns, rows), "", "## Machines", ""]
+    lines += tables.table(("machine", "facts"), [(letter, facts) for facts, letter in machines.items()])
     return "\n".join(lines) + "\n"
 
 
@@ -144,30 +171,9 @@ def _benchmarks(project: Project) -> str:
     """The stored tables one after the other, goals first; their headings one level down."""
     folder = project.root / "benchmarks" / "results"
     paths = sorted(folder.glob("*.md"), key=lambda path: (path.stem != "goals", path.stem))
-    tables = [re.sub(r"^#", "##", path.read_text(encoding="utf-8"), count=1) for path in paths]
+    stored = [re.sub(r"^#", "##", path.read_text(encoding="utf-8"), count=1) for path in paths]
     said = "Measured by `make bench`, stored with the project, and copied here unchanged."
-    return "\n\n".join(["# Benchmarks", said, *tables]) + "\n"
-
-
-def _api(project: Project) -> str:
-    """One section for every public module, from its docstrings."""
-    package = project.lib / project.package
-    names = [module.name for module in pkgutil.iter_modules([str(package)]) if not module.name.startswith("_")]
-    folders = [name for name in ("theorems", "bounds", "plotting") if (package / name).is_dir()]
-    parts = ["# Library", "", f"`from {project.package} import ...`; every public name, from its docstring.", ""]
-    for name in [n for n in names if n not in ("pipeline", "solvers")]:
-        parts += _section(f"{project.package}.{name}", 2)
-        if name in folders:
-            inner = pkgutil.iter_modules([str(package / name)])
-            below = sorted(m.name for m in inner if not m.name.startswith("_") and m.name != "shared")
-            for part in below:
-                parts += _section(f"{project.package}.{name}.{part}", 3)
-    return "\n".join(parts) + "\n"
-
-
-def _section(module: str, level: int) -> list[str]:
-    own = f"```{{eval-rst}}\n.. automodule:: {module}\n   :members:\n   :undoc-members:\n```"
-    return [f"{'#' * level} {module}", "", own, ""]
+    return "\n\n".join(["# Benchmarks", said, *stored]) + "\n"
 
 
 def _standalone(text: str) -> str:

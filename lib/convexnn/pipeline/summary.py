@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from convexnn.claims import STATUSES
-from convexnn.pipeline.ledger import number, telling
+from convexnn.pipeline.ledger import telling
 from convexnn.pipeline.planning import Request
 from convexnn.pipeline.project import Project, read_json
 from convexnn.pipeline.runner import Outcome
 from convexnn.pipeline.sweep import Sweep
+from convexnn.pipeline.tables import number
 from convexnn.report import write_atomically
 
 Row = Mapping[str, Any]
