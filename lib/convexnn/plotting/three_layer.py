@@ -23,7 +23,7 @@ def draw_training(stored: Any) -> Figure:
     _draw_runs(left, counts, stored["branch_runs"])
     left.axhline(stored["optimum"], color=RED, lw=1.4, ls="--", label="certified optimum")
     left.set(ylabel="training objective (dimensionless)")
-    left.legend(loc="upper right")
+    left.legend(loc="center right")
     right.plot(range(len(counts)), stored["shares"], "s-", color=BLUE)
     right.set_xticks(range(len(counts)), [str(int(k)) for k in counts])
     right.set(xlabel="branches K", ylabel="share of negative second differences", ylim=(0, None))
@@ -52,7 +52,7 @@ def draw_landscape(stored: Any) -> Figure:
         axes.set_aspect("equal")
         axes.grid(False)
     panels[0].set_ylabel("second direction")
-    figure.colorbar(shown, ax=panels, label="objective above the end point / largest", ticks=(0, 0.5, 1), shrink=0.8)
+    figure.colorbar(shown, ax=panels, label="rise, share of the largest", ticks=(0, 0.5, 1), shrink=0.8)
     return figure
 
 
