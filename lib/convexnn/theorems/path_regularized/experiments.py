@@ -13,7 +13,7 @@ findings = (
         source, claims=("path_regularized.spiral", "path_regularized.spiral_apart"),
         here="30 points with a column of ones, logistic loss, one beta for all, sampled groups",
         smaller=True,
-        why="at small beta all networks fit every point; two turns and beta = 0.1, chosen after a look, tell them apart. "
+        why="at small beta all networks fit every point; two turns and beta = 0.1, chosen after a look, separate them. "
         "The paper's sizes and beta are not known, and at equal beta the path norm is the weaker penalty",
     ),
     Finding(
