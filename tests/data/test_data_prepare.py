@@ -124,6 +124,8 @@ def test_split_is_a_partition_that_keeps_proportions(seed) -> None:
 def test_split_of_real_targets_and_bad_shares() -> None:
     dataset = data.load("diabetes")
     assert len(data.split(dataset.X, dataset.y, 0.25)[3]) == round(0.25 * 442)
+    few = np.linspace(0, 1, 20)  # every value once: no class to keep the share of
+    assert len(data.split(few[:, None], few, 0.25)[3]) == 5
     for share in (0.0, 1.0, float("nan")):
         with pytest.raises(ValueError, match="test_share"):
             data.split(dataset.X, dataset.y, share)

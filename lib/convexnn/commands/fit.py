@@ -20,7 +20,7 @@ from convexnn.pipeline.project import ProjectError
 @click.option("--scope", type=click.Choice(("program", "network")), default="program", show_default=True,
               help="network: bound what a network of any width can reach (ReLU, one output).")  # fmt: skip
 @click.option("--test-share", type=float, default=0.0, help="Hold out this share of the rows and score them.")
-@click.option("--save", type=click.Path(dir_okay=False), help="Write the network as a torch file (.pt).")
+@click.option("--save", type=click.Path(dir_okay=False), help="Write the weights as a torch state dict (.pt).")
 def fit(
     table: str, targets: tuple[str, ...], drop: tuple[str, ...], task: str, as_json: bool, beta: str | None,
     scope: str, test_share: float, save: str | None, **options: Any,
@@ -74,7 +74,7 @@ def _save(model: Any, path: str) -> None:
 
     if not Path(path).resolve().parent.is_dir():
         raise ProjectError(f"there is no folder for {path}; make it first")
-    torch.save(model.to_torch(), path)
+    torch.save(model.to_torch().state_dict(), path)
 
 
 def _facts(model: Any, table: Table, kept: Any, held: Any) -> dict[str, Any]:

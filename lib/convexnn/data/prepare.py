@@ -111,8 +111,8 @@ def whiten_columns(X_train: AnyArray, X_test: AnyArray, components: int) -> tupl
 def split(X: AnyArray, y: AnyArray, test_share: float = 0.3, seed: int = 0) -> tuple[Any, Any, Any, Any]:
     """(X_train, y_train, X_test, y_test): a random cut that keeps class proportions where `y` holds classes.
 
-    Every class with two samples or more is on both sides. Real-valued targets (more than 50 distinct values that are
-    not integers) are cut without strata. The same seed gives the same cut on every machine.
+    Every class with two samples or more is on both sides. Real-valued targets (floating point, more than 50 distinct
+    values or fewer than two rows for each) are cut without strata. The same seed gives the same cut on every machine.
     """
     if len(X) != len(y) or len(X) < 2:
         raise ValueError(f"X has {len(X)} rows and y {len(y)}; pass two or more rows and one label for each")
@@ -120,7 +120,8 @@ def split(X: AnyArray, y: AnyArray, test_share: float = 0.3, seed: int = 0) -> t
         raise ValueError(f"test_share is {test_share}; it must lie strictly between 0 and 1")
     rng = np.random.default_rng(seed)
     labels = np.asarray(y)
-    real = labels.ndim != 1 or (np.issubdtype(labels.dtype, np.floating) and len(np.unique(labels)) > 50)
+    most = min(50, len(labels) // 2)
+    real = labels.ndim != 1 or (np.issubdtype(labels.dtype, np.floating) and len(np.unique(labels)) > most)
     strata = [np.arange(len(X))] if real else [np.flatnonzero(labels == c) for c in np.unique(labels)]
     test = np.zeros(len(X), dtype=np.bool_)
     for rows in strata:
