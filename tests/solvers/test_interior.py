@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from instances import gaussian, is_certified, planted
 
+from convexnn import solve
 from convexnn.certifying import certify
+from convexnn.data import binary, load, standardise
 from convexnn.gauges import Nuclear
 from convexnn.numerics import tensor
 from convexnn.solvers import _left_out
@@ -81,6 +83,19 @@ def test_progress_is_anything_that_halves_and_patience_ends():
     assert all(rising.note(1e-7 * 1.1**k, 2.0**-k) for k in range(100))
     stuck = Progress()
     assert [stuck.note(1.0, np.inf) for _ in range(PATIENCE + 1)] == [True] * PATIENCE + [False]
+
+
+@pytest.mark.parametrize("name, n, bias", [("pima", 384, "none"), ("banana", 400, "regularised")])
+def test_a_path_whose_residual_closes_slowly_is_not_given_up(name, n, bias):
+    """A tiny beta on real rows: for more than 30 steps of a tenth mu stays where it is and no point is feasible."""
+    X, y = binary(load(name, subset="shipped"))
+    kept = np.random.default_rng(0).permutation(len(X))[:n]
+    X = standardise(X[kept], X[kept])[0]
+    program = two_layer.program(Data(X, y[kept], 1.0), patterns=16, bias=bias)
+    program = program.with_beta(3e-4 * program.beta_max())
+    solution = solve(program, tol=1e-4, method="interior")
+    assert solution.status == "solved", solution.message
+    assert len(solution.history) > PATIENCE
 
 
 @pytest.mark.parametrize("bias", ["none", "unregularised"])

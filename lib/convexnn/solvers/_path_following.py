@@ -117,6 +117,7 @@ class Path:
     border: Tensor
     b: Tensor
     first_mu: float = 0.0
+    residual: float = float("inf")  # |A w + Q b - f(theta)| before the last step
     matrix: Tensor | None = None  # where Newton's matrix and then its factor live
 
     @property
@@ -127,6 +128,10 @@ class Path:
         """The mean complementarity."""
         degree = self.loss.degree + sum(block.degree for block in self.blocks)
         return (self.loss.complementarity() + sum(block.complementarity() for block in self.blocks)) / max(1, degree)
+
+    def measures(self) -> tuple[float, float]:
+        """mu and the residual: one of them halves now and then."""
+        return self.mu(), self.residual
 
     def predictions(self) -> Tensor:
         """A w + Q b."""
@@ -140,6 +145,7 @@ class Path:
         for block in self.blocks:
             block.prepare()
         residual = self.predictions() - self.loss.prediction()
+        self.residual = float(residual.norm())
         solve = self.newton()
         affine = self._direction(solve, residual, 0.0, None)
         shrink = (1 - min(1.0, self._reach(affine))) ** 3

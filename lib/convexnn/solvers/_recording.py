@@ -21,7 +21,7 @@ from convexnn.types import Point
 
 #: Share of the tolerance to use up; the rest is for dropping groups and rounding.
 TARGET = 0.7
-#: Give up when neither mu nor the gap has halved in that many steps, or a step is tiny.
+#: Give up when neither mu nor a residual nor the gap has halved in that many steps, or a step is tiny.
 PATIENCE, TINY_STEP = 30, 1e-9
 
 
@@ -49,7 +49,9 @@ class Iterate(Protocol):
 
     def advance(self) -> float: ...
 
-    def mu(self) -> float: ...
+    def measures(self) -> tuple[float, ...]:
+        """What halves now and then on a path that gets somewhere: mu, residuals."""
+        ...
 
 
 @dataclass
@@ -92,13 +94,14 @@ class Recorder:
 
 @dataclass
 class Progress:
-    """When something last halved. mu may rise while residuals close, so its best value counts, and so does the gap."""
+    """When something last halved. mu may rise while residuals close, so best values count, each of its own."""
 
-    best: list[float] = field(default_factory=lambda: [float("inf")] * 2)
+    best: list[float] = field(default_factory=list)
     since: int = 0
 
     def note(self, *values: float) -> bool:
         """False when none of the values has halved for PATIENCE steps."""
+        self.best = self.best or [float("inf")] * len(values)
         halved = [value < best and value <= 0.5 * best for value, best in zip(values, self.best)]
         self.best = [value if better else best for value, best, better in zip(values, self.best, halved)]
         self.since = 0 if any(halved) else self.since + 1
@@ -115,7 +118,7 @@ def follow(recorder: Recorder, column: int, start: Bounds, begin: Callable[[], I
         while iterate is not None and not done:
             length = iterate.advance()
             best = best.merge(iterate.assess())
-            moving = progress.note(iterate.mu(), best.upper - best.lower)
+            moving = progress.note(*iterate.measures(), best.upper - best.lower)
             done = recorder.record(column, best) or length < TINY_STEP or not moving
     except (Breakdown, torch.linalg.LinAlgError):
         pass

@@ -164,8 +164,8 @@ class ConeIterate:
         """The next step; none once a group turned out to be missing."""
         return 0.0 if self.missed else self.path.advance()
 
-    def mu(self) -> float:
-        return self.path.mu()
+    def measures(self) -> tuple[float, ...]:
+        return self.path.measures()
 
     def assess(self, final: bool = False) -> Bounds:
         """The dual value of theta, and the objective of w when it is in its cones or the end is near."""

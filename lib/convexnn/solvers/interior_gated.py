@@ -115,8 +115,8 @@ class GatedIterate:
     def advance(self) -> float:
         return self.path.advance()
 
-    def mu(self) -> float:
-        return self.path.mu()
+    def measures(self) -> tuple[float, ...]:
+        return self.path.measures()
 
     def assess(self, final: bool = False) -> Bounds:
         """F at (w, b), and the dual value of theta when it is orthogonal to the free columns."""

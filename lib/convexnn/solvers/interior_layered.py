@@ -90,8 +90,8 @@ class LayeredIterate:
     def advance(self) -> float:
         return self.path.advance()
 
-    def mu(self) -> float:
-        return self.path.mu()
+    def measures(self) -> tuple[float, ...]:
+        return self.path.measures()
 
     def assess(self, final: bool = False) -> Bounds:
         """The dual value of theta, and the objective of w when it is in its cones or the end is near."""

@@ -105,6 +105,7 @@ class SoftmaxIterate:
         share = GATED_START if self.geometry is None else CONE_START
         theta = direction * min(1.0, share * program.beta / max(largest, 1e-300))
         self.p, self.nu = Y - theta, torch.zeros_like(Y[:, :1])
+        self.residual = float("inf")
         null = program.objective(program.zeros())
         degree = sum(block_degree(b, len(Y)) for b in self.blocks)
         mu = max(null - program.dual_value(theta), SMALLEST_GAP * abs(null)) / degree
@@ -134,11 +135,16 @@ class SoftmaxIterate:
         degree = sum(block.degree for block in self.blocks)
         return sum(block.complementarity() for block in self.blocks) / max(1, degree)
 
+    def measures(self) -> tuple[float, ...]:
+        """mu and what the last step started from: one of them halves now and then."""
+        return self.mu(), self.residual
+
     def advance(self) -> float:
         """One predictor-corrector step; returns its length."""
         for block in self.blocks:
             block.prepare()
         residual = self.predictions() - torch.log(self.p) - self.nu
+        self.residual = float(residual.norm())
         solve = self._newton()
         affine = self._direction(solve, residual, 0.0, None)
         shrink = (1 - min(1.0, self._reach(affine))) ** 3
