@@ -248,6 +248,8 @@ for name, (case, L, widths, count) in stairs.items():
     counted = {"rank": (critical > fine[:, None]).sum(1), "naive": (values > fine[:, None]).sum(1)}
     result.save(rtol=0, **{f"{name}_{key}": counts for key, counts in counted.items()})
     result.save(rtol=None, **{f"{name}_trained": np.array(found)})
+    powers = [deep_linear.whitened(replace(case, beta=b), Depth(L, "power")).rank for b in tried]
+    told.append(f"{name} layers: at the same beta the optimum under power decay has ranks {powers}")
     told.append(f"{name} layers: ranks {[form.rank for form in forms]}, every trained layer has them: {wrong == 0}")
 result.figure(
     "staircases",
@@ -282,7 +284,8 @@ result.figure(
 )
 
 # %% tags=["nbval-check-output"]
-print("rank of the optimum:", form.rank)
+other = deep_linear.whitened(rank_two, Depth(4, "power"))
+print(f"squared decay {form.value:.5f}, rank {form.rank}; power decay {other.value:.5f}, rank {other.rank}")
 print("all layers end with one Frobenius and one operator norm:", spread < 1e-5)
 print("the run ends at the closed form:", abs(relative_gap(walk.objectives[-1], form.value)) < 1e-6)
 

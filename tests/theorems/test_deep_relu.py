@@ -93,8 +93,8 @@ def test_one_output_of_both_signs_has_two_classes():
     formula = whitened(data, depth=3, penalty="squared")
     assert formula.value == pytest.approx(0.1731049, abs=1e-7)
     assert formula.rows[:, 0].tolist() == pytest.approx([formula.scales[0], -formula.scales[1]])
-    found = best_run(deep_relu.network(8, data, penalty="squared"), data)
-    assert found == pytest.approx(formula.value, abs=1e-6)
+    found = best_run(deep_relu.network(8, data, penalty="squared"), data, range(15), steps=1000)
+    assert formula.value - 1e-10 <= found <= formula.value + 1e-8
     assert best_run(seeded_standard([4, 8, 8, 1]), data) == pytest.approx(formula.value, abs=1e-6)
 
 
@@ -352,7 +352,7 @@ def test_five_fully_connected_layers_on_rank_one_data_have_rank_one():
     rng = np.random.default_rng(0)
     c = np.abs(rng.standard_normal(10))
     data = Data(np.outer(c, rng.standard_normal(6)), c + rng.standard_normal(10), 0.1)
-    run = train(seeded_standard([6, 8, 8, 8, 8, 1]), data, "lbfgs", seeds=range(6), steps=400)
+    run = train(seeded_standard([6, 8, 8, 8, 8, 1]), data, "lbfgs", seeds=range(15), steps=600)
     form = rank_one(data, 5, "squared")
     assert run.value == pytest.approx(form.value, abs=1e-8)
     assert rank_defects(run.best).max() <= 1e-6
@@ -512,4 +512,4 @@ def test_training_reaches_the_logistic_value_from_many_seeds_and_never_goes_belo
     form = whitened(data, "logistic", depth=2)
     run = train(deep_relu.network(8, data, loss="logistic", depth=2), data, "lbfgs", seeds=range(15), steps=400)
     assert run.curves.min() >= form.value - 1e-10
-    assert run.value == pytest.approx(form.value, abs=1e-6)
+    assert run.value <= form.value + 1e-8

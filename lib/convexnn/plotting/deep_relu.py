@@ -90,9 +90,10 @@ def draw_splines(stored: Any) -> Figure:
 def draw_collapse(stored: Any) -> Figure:
     """The four metrics along training, and the classes that vanish as beta grows.
 
-    Reads path_steps (T,), path (T, 4), path_excess (T,), class_betas (B,), class_scales (B, K), class_counts (K,).
+    Reads path_steps (T,), path (T, 4), path_excess (T,), uneven_steps (S,), uneven_path (S, 4), class_betas (B,),
+    class_scales (B, K), class_counts (K,).
     """
-    figure, (left, right) = canvas(2, width=5.2, height=3.7)
+    figure, (left, middle, right) = canvas(3, width=4.6, height=3.7)
     words = (
         "NC1 within-class spread",
         "NC2 distance from a simplex",
@@ -101,6 +102,8 @@ def draw_collapse(stored: Any) -> Figure:
     )
     for row, colour, word in zip(stored["path"].T, (BLUE, ORANGE, GREEN, PINK), words):
         left.plot(stored["path_steps"], np.maximum(row, FLOOR), color=colour, lw=1.6, label=word)
+    for row, colour in zip(stored["uneven_path"].T, (BLUE, ORANGE, GREEN, PINK)):
+        middle.plot(stored["uneven_steps"], np.maximum(row, FLOOR), color=colour, lw=1.6)
     left.plot(
         stored["path_steps"],
         np.maximum(stored["path_excess"], FLOOR),
@@ -110,7 +113,9 @@ def draw_collapse(stored: Any) -> Figure:
         label="objective above optimum",
     )
     left.axhline(1e-6, color="0.5", lw=0.8, ls=":")
-    left.set(xlabel="L-BFGS iteration", ylabel="dimensionless", yscale="log", ylim=(FLOOR / 3, 1e7))
+    middle.axhline(1e-6, color="0.5", lw=0.8, ls=":")
+    for axes, title in ((left, "balanced classes"), (middle, "classes of different sizes")):
+        axes.set(xlabel="L-BFGS iteration", ylabel="dimensionless", yscale="log", ylim=(FLOOR / 3, 1e7), title=title)
     left.legend(loc="upper right", fontsize=8)
     for count, row, colour in zip(stored["class_counts"], stored["class_scales"].T, (BLUE, ORANGE, GREEN)):
         samples = f"{int(count)} sample{'s' if count > 1 else ''}"

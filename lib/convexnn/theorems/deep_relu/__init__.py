@@ -70,14 +70,18 @@ claims = (
     _claim("jump", "squared: a class appears at tau_L, not at beta", "agreement", 1e-6, by=ours),
     _claim("standard_three", "squared: fully connected, L = 3, reaches the formula", "agreement", 1e-5, by=ours),
     # rank one and splines
-    _claim("rank_one_value", "rank-one data, c >= 0: training reaches the formula", "agreement", 1e-5),
-    _claim("rank_one_layers", "rank-one data, c >= 0: every layer has rank one", "agreement", 1e-6),
-    _claim("mixed_signs", "c of both signs: a layer of rank two is optimal", "counterexample", 1e-2, by=parallel),
+    _claim(
+        "rank_one_value", "squared, L = 5; power, L = 3: rank-one data, training reaches the formula", "agreement", 1e-5
+    ),
+    _claim("rank_one_layers", "squared: rank-one data, c >= 0: every layer has rank one", "agreement", 1e-6),
+    _claim(
+        "mixed_signs", "squared: c of both signs, a layer of rank two is optimal", "counterexample", 1e-2, by=parallel
+    ),
     _claim("spline", "power, biases in the last hidden layer: kinks at the data", "certificate", 1e-6),
     _claim("spline_recovery", "the recovered deep spline scores its program", "agreement", 1e-6),
     _claim("spline_training", "power: no run with these biases is below the spline", "one_sided", 1e-9),
-    _claim("tent", "data of both signs: depth halves the cost of the tent", "counterexample", 1e-1, by=ours),
-    _claim("inner_biases", "biases in every hidden layer go below the spline", "counterexample", 1e-3, by=ours),
+    _claim("tent", "power: data of both signs, depth halves the cost of the tent", "counterexample", 1e-1, by=ours),
+    _claim("inner_biases", "power: biases in every hidden layer go below the spline", "counterexample", 1e-3, by=ours),
     _claim("kink_between", "squared: a kink between the data can be cheaper", "counterexample", 1e-2, by=ours),
     # batch normalisation and neural collapse
     _claim("batch_norm", "normalised features: the closed form scores its value", "agreement", 1e-9),
@@ -87,13 +91,14 @@ claims = (
     _claim("collapse", "balanced classes: NC1 to NC4 vanish at the optimum", "agreement", 1e-6),
     _claim("collapse_trained", "balanced classes: NC1 to NC4 vanish in training", "agreement", 1e-6),
     _claim("imbalanced", "unequal classes: orthogonal means, no simplex", "counterexample", 1e-2),
+    _claim("imbalanced_trained", "unequal classes: NC1 and cosines vanish in training", "agreement", 1e-6, by=ours),
     _claim("minority", "classes vanish exactly up to the threshold of beta", "agreement", 1e-6, by=ours),
     # fully connected networks
     _claim("edges", "squared, L = 5: the edge network beats collapse", "counterexample", 1e-2, by=ours),
     _claim("edges_cost", "the edge network costs what its formula says", "agreement", 1e-9, by=ours),
     _claim("collapse_beaten", "squared, L = 5: training goes below collapse", "counterexample", 1e-3, by=low_rank),
-    _claim("standard_bound", "fully connected: no run ends below the dual bound", "one_sided", 1e-9, by=ours),
-    _claim("real_lowest", "real data: no SGD run ends below the closed form", "one_sided", 1e-6),
+    _claim("standard_bound", "squared, fully connected: no run ends below the dual bound", "one_sided", 1e-9, by=ours),
+    _claim("real_lowest", "squared: real data, no SGD run ends below the closed form", "one_sided", 1e-6),
     _claim("real_accuracy", "real data: test accuracy is not below the mean of SGD", "one_sided", 0.03),
 )
 
