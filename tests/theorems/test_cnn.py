@@ -27,6 +27,13 @@ def test_the_golden_optima_are_between_the_bounds(name):
     assert solution.lower <= optimum + 1e-7  # the stored values are rounded there
 
 
+def test_one_linear_filter_stays_above_the_nuclear_value():
+    data, optimum = golden("flat_four")
+    run = train(cnn.network(1, data, "flat"), data, "lbfgs", seeds=range(15), steps=500)
+    assert run.value == pytest.approx(0.37988596, abs=1e-6)
+    assert run.value > optimum + 1e-2
+
+
 def test_the_golden_cells_are_36_and_20():
     data, _ = golden("sum")
     assert len(cells_of(data.X, "sum", "all", 0, 1000).E) == 36

@@ -68,6 +68,14 @@ def test_the_golden_values_and_the_reference_agree():
     close(solve(cnn.circular_linear_program(lone(), middle=1)).value, THREE_LAYERS, VALUE["solve"])
 
 
+@pytest.mark.parametrize("d", [4, 5])
+def test_one_circular_filter_is_enough_for_one_output(d):
+    data, optimum = golden(f"linear_{d}")
+    patches = Data(cyclic_patches(data.X, d), data.y, data.beta)
+    run = train(cnn.network(1, patches, "flat"), patches, "lbfgs", seeds=range(15), steps=500)
+    assert run.value == pytest.approx(optimum, abs=1e-6)
+
+
 def test_full_filters_in_the_flat_program_are_the_fourier_program_and_short_ones_are_not():
     data = lone()
     flat = [solve(cnn.program(Data(cyclic_patches(data.X, h), data.y, data.beta), "flat")) for h in (4, 2)]

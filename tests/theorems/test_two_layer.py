@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -477,3 +479,19 @@ def test_five_points_with_small_regularised_bias(beta, value):
 def test_two_and_three_neurons_on_the_smallest_example(width, value):
     runs = train(two_layer.network(width, gaussian(0, 5, 2, 0.1)), gaussian(0, 5, 2, 0.1), "lbfgs", range(60), 800)
     assert runs.value == pytest.approx(value, abs=1e-4)  # catalogued to five digits
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_local_minimum_is_the_optimum_of_the_program_with_its_own_patterns(seed):
+    """Two neurons end far above the global optimum. A sample on a border counts on one side or on the other."""
+    rng = np.random.default_rng([53, seed])
+    data = Data(rng.standard_normal((8, 2)), rng.standard_normal(8), 0.1)
+    run = train(two_layer.network(2, data), data, "adam", seeds=[seed], steps=8000, learning_rate=0.01)
+    U = run.best.U.detach().numpy()
+    before = data.X @ (U / np.linalg.norm(U, axis=1, keepdims=True)).T
+    values = []
+    for sides in product((1e-3, -1e-3), repeat=2):
+        own = before > np.array(sides)
+        values.append(solve(two_layer.program(data, patterns=own), tol=1e-9).value)
+    assert run.value == pytest.approx(max(values), rel=1e-6)
+    assert run.value > 1.2 * solve(two_layer.program(data, patterns="all")).value
