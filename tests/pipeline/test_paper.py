@@ -1,5 +1,6 @@
 """The paper holds no number that a result file does not hold, names what is missing, and is the same byte for byte."""
 
+import base64
 import json
 import re
 import shutil
@@ -59,6 +60,9 @@ def finished(project, monkeypatch):
     result.measure(Claim("one.gap", "the gap closes", source, "certificate", 1e-6), 1e-9)
     result.figure("curve", draw, caption="A line & 100 % of it.")
     result.table("both", ["name", "value"], [["a", 1.0], ["b", 2.5]], caption="Two rows.")
+    picture = base64.b64encode((folder / "figures" / "curve.png").read_bytes()).decode()
+    shown = {"cells": [{"outputs": [{"data": {"image/png": picture}}]}]}  # the ledger compares the files with it
+    (folder / "notebook.ipynb").write_text(json.dumps(shown), encoding="utf-8")
     (folder / "run.json").write_text(json.dumps({"format": 1, "elapsed_s": 1.5}), encoding="utf-8")
 
 
@@ -246,7 +250,7 @@ def test_without_latex_the_command_says_what_to_install_and_if_possible_goes_on(
 def checkout(tmp_path_factory):
     """This project's sources without any result, and what is gathered of them."""
     folder = tmp_path_factory.mktemp("paper")
-    for name in ("pyproject.toml", "benchmarks", "lib", "notebooks", "paper"):
+    for name in ("pyproject.toml", "benchmarks", "lib", "notebooks", "paper", "tests"):
         (folder / name).symlink_to(ROOT / name)
     project = Project.find(folder)
     return paper.gather(project, "quick", folder / "build" / "paper"), folder / "build" / "paper"
@@ -320,7 +324,7 @@ def test_the_paper_can_be_set_without_any_result_and_no_box_is_too_wide(checkout
 
 @needs_latex
 def test_a_theorem_may_lose_its_text_and_the_paper_still_fits(tmp_path):
-    for name in ("pyproject.toml", "benchmarks", "lib", "notebooks"):
+    for name in ("pyproject.toml", "benchmarks", "lib", "notebooks", "tests"):
         (tmp_path / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / "paper", tmp_path / "paper", ignore=shutil.ignore_patterns("*.pdf"))
     (tmp_path / "paper" / "sections" / "attention.tex").unlink()
