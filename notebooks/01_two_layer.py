@@ -286,7 +286,7 @@ result.figure(
 # %% [markdown]
 # ## 7 Real data
 #
-# MNIST threes against eights (the first 200 rows of the shipped cut at quick size) and two sets of the UCI repository, labels $\pm1$, squared loss, a regularised bias. The
+# MNIST threes against eights (the first 100 rows of the shipped cut at quick size) and two sets of the UCI repository, labels $\pm1$, squared loss, a regularised bias. The
 # program with 100 sampled patterns is solved to a certified gap. Then plain Adam trains networks of width 100 on the
 # same objective and ends **below** the program's certified optimum: the program is solved, the network is not. The
 # dashed line is a lower bound for every network of every width, so the training problem's optimum lies between it and
@@ -297,7 +297,7 @@ sources = {"MNIST 3 v 8": ("mnist", "3", "8"), "ionosphere": ("ionosphere",), "s
 real = {}
 for title, (name, *classes) in sources.items():
     X, labels = binary(load(name, subset="shipped"), *classes)
-    rows = slice(0, 200) if name == "mnist" and size == "quick" else slice(None)  # the shipped cut has 400
+    rows = slice(0, 100) if name == "mnist" and size == "quick" else slice(None)  # the shipped cut has 400
     real[title] = study.real(two_layer, X[rows], labels[rows], beta_share, seeds=few[:3], name=title)
 
 # %%
@@ -334,7 +334,7 @@ images = raw.U.detach().numpy()[order].reshape(-1, 28, 28)
 result.save(rtol=1e-2, neuron_weights=raw.A.detach().numpy()[order, 0])
 result.save(rtol=None, neuron_images=images)
 result.figure(
-    "mnist_neurons", plotting.draw_images, "MNIST 3 v 8 (a cut of 200): the ten strongest neurons of the program."
+    "mnist_neurons", plotting.draw_images, "MNIST 3 v 8 (a small cut): the ten strongest neurons of the program."
 )
 
 # %% tags=["nbval-check-output"]

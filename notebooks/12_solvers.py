@@ -212,7 +212,7 @@ print(solved.status, "for every network of every width; rounded to four digits:"
 # for neurons; the rest of the budget goes into the bound.
 
 # %%
-budget = 60.0 if full else 12.0
+budget = 60.0 if full else 8.0
 data = Data(programs["gated"].operator.X.numpy(), programs["gated"].Y.numpy()[:, 0], programs["gated"].beta)
 found = globalize(data, budget=budget, seed=seed)
 history = [line for line in found.history if line.neurons]
