@@ -73,7 +73,7 @@ def test_whitened_one_hot_labels_have_the_catalogued_values(depth, beta, penalty
 def test_training_reaches_the_catalogued_values_and_never_goes_below(depth, beta, penalty, t, value):
     data = labelled(beta, seed=1)
     rival = deep_relu.network(12, data, depth=depth, penalty=penalty, t=t)
-    run = train(rival, data, "lbfgs", seeds=range(15), steps=1500)
+    run = train(rival, data, "lbfgs", seeds=range(15), steps=500)
     formula = whitened(data, depth=depth, penalty=penalty, t=t).value
     assert run.curves.min() >= formula - 1e-10
     assert run.value <= formula + 1e-8

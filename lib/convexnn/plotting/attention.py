@@ -84,6 +84,7 @@ def draw_real(stored: Any) -> Figure:
     """Test accuracy of convex heads and of trained heads on pretrained tokens, mean and deviation over draws.
 
     Reads real_scores (S, 3 H + 1, 2): linear, gated, ReLU for each head, then softmax attention; convex and trained.
+    real_convex (H, 2): the mean of the convex ones, per cent.
     """
     scores = 100 * stored["real_scores"]
     mean, spread = scores.mean(0), scores.std(0, ddof=1)
@@ -96,7 +97,8 @@ def draw_real(stored: Any) -> Figure:
     for k, (word, kind, column, colour) in enumerate(looks):
         at = np.arange(len(names)) + 0.15 * (k - 2)
         rows = 3 * np.arange(len(names)) + kind
-        axes.bar(at, mean[rows, column], 0.13, yerr=spread[rows, column], capsize=2, color=colour, label=word)
+        height = mean[rows, 1] if column else stored["real_convex"][:, kind]
+        axes.bar(at, height, 0.13, yerr=spread[rows, column], capsize=2, color=colour, label=word)
     axes.bar(0.45, mean[-1, 1], 0.13, yerr=spread[-1, 1], capsize=2, color=ORANGE, label="softmax, trained")
     axes.axhline(10, color="0.5", ls=":", lw=1, label="chance")
     axes.set_xticks(range(len(names)), names, fontsize=9)

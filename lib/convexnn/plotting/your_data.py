@@ -62,7 +62,7 @@ def _interval(axes: Axes, stored: Any, name: str, y: int) -> None:
 
 
 def draw_scores(losers: Sequence[str], winner: str, score: str) -> Draw:
-    """Test score of every method on every split, and the mean; higher is better. Reads scores_NAME (splits,)."""
+    """Test score of every method on every split, and the mean; higher is better. Reads scores_NAME (splits,), mean_NAME."""
 
     @styled
     def draw(stored: Any) -> Figure:
@@ -72,7 +72,7 @@ def draw_scores(losers: Sequence[str], winner: str, score: str) -> Draw:
             values = np.asarray(stored[f"scores_{name}"])
             colour = BLUE if name == winner else ORANGE
             axes.plot(values, np.full(len(values), row), "o", color=colour, alpha=0.55, ms=5)
-            axes.plot(values.mean(), row, "|", color=BLACK, ms=16, mew=2.5)
+            axes.plot(float(stored[f"mean_{name}"]), row, "|", color=BLACK, ms=16, mew=2.5)
         axes.set_yticks(range(len(names)), [name.replace("_", " ") for name in reversed(names)])
         axes.set(xlabel=f"{score} on held-out rows; a dot a split, the bar their mean (dimensionless)")
         axes.grid(axis="y", visible=False)

@@ -22,7 +22,7 @@ def cubic_branches(solution: Solution, weight: float) -> Branches:
     size = np.linalg.norm(found.V, axis=1)  # (k, m)
     T = size.sum(1)
     safe = np.maximum(T, 1e-300)[:, None]
-    root = np.sqrt(np.maximum(size, 1e-300) * safe)
+    root = np.sqrt(np.maximum(size, 1e-300)) * np.sqrt(safe)  # a product of two tiny numbers would be zero
     cube = np.cbrt(T)[:, None]
     W = found.V * (found.s / root * cube)[:, None, :]
     w = found.s * np.sqrt(size / safe) * cube
