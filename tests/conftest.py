@@ -17,6 +17,7 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(callspec.params.get("seed", 0) if callspec else 0)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """`--dist loadgroup`: a file stays on one worker, for its fixtures, unless its tests name groups of their own."""
     for item in items:

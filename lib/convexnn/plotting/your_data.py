@@ -62,7 +62,7 @@ def _interval(axes: Axes, stored: Any, name: str, y: int) -> None:
 
 
 def draw_scores(losers: Sequence[str], winner: str, score: str) -> Draw:
-    """Test score of every method on every split, and the mean; higher is better. Reads scores_NAME (splits,), mean_NAME."""
+    """Test score of every method on every split, and the mean. Reads scores_NAME (splits,) and mean_NAME."""
 
     @styled
     def draw(stored: Any) -> Figure:
