@@ -120,7 +120,7 @@ _types:
 	$(PY) -m mypy tools
 
 _tests:
-	$(PY) -m pytest -n 2 --dist loadgroup -m "not network" tests
+	$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not network" tests
 
 _references:
 	@if ls notebooks/*.ipynb >/dev/null 2>&1; then set -x; \

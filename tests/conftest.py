@@ -17,9 +17,6 @@ def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(callspec.params.get("seed", 0) if callspec else 0)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`--dist loadgroup`: a file stays on one worker, for its fixtures, unless its tests name groups of their own."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    """The file that runs every notebook first: it is the longest, and a file stays on one worker."""
+    items.sort(key=lambda item: item.path.name != "test_references.py")

@@ -11,7 +11,6 @@ from convexnn.pipeline.slots import Slot
 
 PROJECT = Project.find()
 NAMES = notebooks.discover(PROJECT)
-EACH = [pytest.param(name, marks=pytest.mark.xdist_group(f"notebook {name}")) for name in NAMES]
 
 # Every test of this file may run notebooks; the lock on each result keeps parallel workers from doing so twice.
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not NAMES, reason="there is no notebook yet")]
@@ -24,12 +23,12 @@ def current(name):
     return report.load(Slot(PROJECT.results("quick"), name).folder)
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_reference_is_there_run_and_made_from_this_source(name):
     assert references.stale(PROJECT, [name]) == []
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_quick_run_agrees_with_the_reference(name):
     _, path = references.paths(PROJECT, name)
     assert path.is_file(), f"{PROJECT.relative(path)} is missing; run `python -m convexnn reference {name}`"
@@ -37,7 +36,7 @@ def test_a_quick_run_agrees_with_the_reference(name):
     assert differences == [], "\n".join(differences)
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_figure_shows_numbers_that_the_reference_compares(name):
     _, path = references.paths(PROJECT, name)
     reference = json.loads(path.read_text(encoding="utf-8"))
@@ -45,7 +44,6 @@ def test_every_figure_shows_numbers_that_the_reference_compares(name):
     assert [figure for figure, reads in reference["figures"].items() if not compared & set(reads)] == []
 
 
-@pytest.mark.xdist_group("all notebooks")
 def test_every_declared_claim_is_measured_and_every_measured_one_declared():
     for name in NAMES:
         current(name)
