@@ -38,6 +38,11 @@ export OMP_NUM_THREADS OPENBLAS_NUM_THREADS MKL_NUM_THREADS
 
 AT_ONCE = $(if $(JOBS),--jobs $(JOBS))
 
+# The longest notebooks are run once in `make test`, by tests/test_references.py, and not again cell by cell;
+# `make test NBVAL='notebooks/*.ipynb'` checks all of them.
+LONGEST = notebooks/03_vector_output.ipynb notebooks/05_deep_relu.ipynb notebooks/09_batch_norm.ipynb notebooks/13_attention.ipynb
+NBVAL  ?= $(filter-out $(LONGEST),$(wildcard notebooks/*.ipynb))
+
 .DEFAULT_GOAL := help
 .PHONY: help env reproduce test notebooks bench site paper lab run sweep diff why report list clean distclean lock \
   _needs_nb _needs_a_b _style _types _tests _references
@@ -124,5 +129,5 @@ _tests:
 
 _references:
 	@if ls notebooks/*.ipynb >/dev/null 2>&1; then set -x; \
-	  $(PY) -m pytest -n 2 --dist loadfile --nbval-lax --nbval-sanitize-with tests/nbval_sanitize.cfg notebooks/*.ipynb; \
+	  $(PY) -m pytest -n 2 --dist loadfile --nbval-lax --nbval-sanitize-with tests/nbval_sanitize.cfg $(NBVAL); \
 	else echo "no reference notebooks to check; make notebooks writes them"; fi
