@@ -124,8 +124,8 @@ REFUSED = {
         lambda: two_layer.program(Data(X, 2 * ONE_HOT, 0.1), loss="cross_entropy"),
         ["y has shape (6, 3)", "one-hot"],
     ),
-    "no neurons": (lambda: two_layer.network(0, DATA), ["width is 0", "neurons >= 1"]),
-    "half a neuron": (lambda: two_layer.network(2.5, DATA), ["width is 2.5", "neurons >= 1"]),
+    "no neurons": (lambda: two_layer.network(0, DATA), ["width is 0", "whole number >= 1"]),
+    "half a neuron": (lambda: two_layer.network(2.5, DATA), ["width is 2.5", "whole number >= 1"]),
     "a foreign module": (
         lambda: two_layer.objective(torch.nn.Linear(2, 1), DATA),
         ["network is not", "two_layer.network"],

@@ -34,7 +34,7 @@ from convexnn.cones import FreeCone, PatternCone
 from convexnn.gauges import GroupL2, Nuclear
 from convexnn.losses import Loss, get_loss
 from convexnn.networks import Network
-from convexnn.numerics import Array, check_choice, tensor
+from convexnn.numerics import Array, check_choice, check_count, tensor
 from convexnn.operators import GatedOperator
 from convexnn.program import Program
 from convexnn.theorems.attention.baselines import Tokenwise
@@ -197,8 +197,7 @@ def network(
     seed: int = 0,
 ) -> HeadNetwork:
     """`width` heads in every group (one gate, one feature block), with seeded weights, ready for gradient training."""
-    if not (isinstance(width, int | np.integer) and width >= 1):
-        raise ValueError(f"width is {width!r}; pass a number of heads >= 1")
+    check_count(width=width)
     assumptions(data)
     built, (c, pooled) = head_of(head, blocks), outputs(data)
     given = gates_of(built, data, gates, activation, seed)

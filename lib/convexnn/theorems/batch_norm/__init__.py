@@ -32,7 +32,7 @@ import torch
 
 from convexnn.losses import Loss, get_loss
 from convexnn.networks import ACTIVATIONS, Activation, Network
-from convexnn.numerics import Array, BoolArray, check_choice, tensor
+from convexnn.numerics import Array, BoolArray, check_choice, check_count, tensor
 from convexnn.patterns import gates_of
 from convexnn.program import Program
 from convexnn.theorems.batch_norm import blocks
@@ -203,8 +203,7 @@ def network(
     gates: Array | None = None,
 ) -> Normalised:
     """A network of `width` normalised neurons over layers of the sizes `hidden`, with seeded weights."""
-    if not (isinstance(width, int | np.integer) and width >= 1):
-        raise ValueError(f"width is {width!r}; pass a number of neurons >= 1")
+    check_count(width=width)
     check_choice("activation", activation, ACTIVATIONS)
     inputs = [data.X.shape[-1], *hidden]
     if activation == "gated" and gates is None:

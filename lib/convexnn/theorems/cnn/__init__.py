@@ -34,7 +34,7 @@ from convexnn.coupled import CoupledCone, CoupledOperator
 from convexnn.gauges import GroupL2, Nuclear
 from convexnn.losses import Loss, get_loss
 from convexnn.networks import Network
-from convexnn.numerics import Array, check_choice, tensor
+from convexnn.numerics import Array, check_choice, check_count, tensor
 from convexnn.program import Program
 from convexnn.theorems.cnn.cells import Patterns, cells_of
 from convexnn.theorems.cnn.circular import circular_linear_program, circular_program, recover_circular
@@ -183,8 +183,7 @@ def network(
     width: int, data: Data, pooling: Pooling = "sum", loss: str | Loss = "squared", seed: int = 0
 ) -> ConvNetwork:
     """A network of `width` filters with seeded weights, ready for training."""
-    if not (isinstance(width, int | np.integer) and width >= 1):
-        raise ValueError(f"width is {width!r}; pass a number of filters >= 1")
+    check_count(width=width)
     check_choice("pooling", pooling, POOLINGS)
     K, h = data.X.shape[1:]
     built = ConvNetwork(np.zeros((width, h)), np.zeros((width, K if pooling == "flat" else 1)), get_loss(loss), pooling)

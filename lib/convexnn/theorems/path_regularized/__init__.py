@@ -25,7 +25,7 @@ import torch
 from convexnn.gauges import Frobenius, GroupL2
 from convexnn.losses import Loss, get_loss
 from convexnn.networks import Network
-from convexnn.numerics import Array, check_choice
+from convexnn.numerics import Array, check_choice, check_count
 from convexnn.program import Program
 from convexnn.theorems.path_regularized.claim_list import claims as claims
 from convexnn.theorems.path_regularized.claim_list import source as source
@@ -177,8 +177,7 @@ def recover(data: Data, solution: Solution) -> PathBranches:
 
 def network(width: int, data: Data, hidden: int = 2, loss: str | Loss = "squared", seed: int = 0) -> PathBranches:
     """`width` seeded branches of `hidden` neurons, ready for gradient training."""
-    if isinstance(width, bool) or not (isinstance(width, int | np.integer) and width >= 1):
-        raise ValueError(f"width is {width!r}; pass a number of branches >= 1")
+    check_count(width=width)
     built = PathBranches(
         [np.zeros((width, data.d, hidden)), np.zeros((width, hidden, 1))], np.zeros(width), get_loss(loss)
     )

@@ -26,7 +26,7 @@ from convexnn.cones import Cone, FreeCone, PatternCone
 from convexnn.gauges import GroupL2
 from convexnn.losses import Loss, get_loss
 from convexnn.networks import ACTIVATIONS, BIASES, Activation, Bias, Network, TwoLayer
-from convexnn.numerics import Array, BoolArray, check_choice, tensor
+from convexnn.numerics import Array, BoolArray, check_choice, check_count, tensor
 from convexnn.operators import GatedOperator
 from convexnn.patterns import enumerate_patterns
 from convexnn.program import Program
@@ -230,8 +230,7 @@ def network(
     gates: Array | None = None,
 ) -> TwoLayer:
     """A network of `width` neurons with seeded weights, ready for gradient training; gated ones draw Gaussian gates."""
-    if not (isinstance(width, int | np.integer) and width >= 1):
-        raise ValueError(f"width is {width!r}; pass a number of neurons >= 1")
+    check_count(width=width)
     check_choice("activation", activation, ACTIVATIONS)
     if gates is not None and gates.shape != (width, data.d + 1):
         raise ValueError(f"gates has shape {gates.shape}; pass ({width}, {data.d + 1}), the offset last")

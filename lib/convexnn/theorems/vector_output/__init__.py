@@ -40,7 +40,7 @@ import torch
 from convexnn.cones import FreeCone
 from convexnn.losses import Loss, get_loss
 from convexnn.networks import ACTIVATIONS, Activation, Network
-from convexnn.numerics import Array, BoolArray, check_choice, tensor
+from convexnn.numerics import Array, BoolArray, check_choice, check_count, tensor
 from convexnn.patterns import gates_of
 from convexnn.program import Program
 from convexnn.theorems.shared.patterned import select_patterns
@@ -212,8 +212,7 @@ def network(
     gates: Array | None = None,
 ) -> VectorNetwork:
     """A network of `width` neurons with seeded weights, ready for gradient training; gated ones draw Gaussian gates."""
-    if not (isinstance(width, int | np.integer) and width >= 1):
-        raise ValueError(f"width is {width!r}; pass a number of neurons >= 1")
+    check_count(width=width)
     check_choice("activation", activation, ACTIVATIONS)
     h, c = data.X.shape[-1], data.y.reshape(data.n, -1).shape[1]
     if gates is not None and gates.shape != (width, h):

@@ -29,7 +29,7 @@ import torch
 from convexnn.cones import FreeCone
 from convexnn.gauges import Nuclear
 from convexnn.networks import Network
-from convexnn.numerics import Array, check_choice, check_positive, tensor
+from convexnn.numerics import Array, check_choice, check_count, check_positive, tensor
 from convexnn.operators import MatrixOperator
 from convexnn.program import Program
 from convexnn.theorems.wgan.claim_list import claims, source
@@ -146,8 +146,7 @@ def generator(data: Data, weight: float = 1.0) -> Array:
 
 def network(width: int, data: Data, weight: float = 1.0, seed: int = 0) -> QuadraticDiscriminator:
     """A quadratic discriminator of `width` neurons with seeded weights, to be trained against the best generator."""
-    if not isinstance(width, int | np.integer) or width < 1:
-        raise ValueError(f"width is {width!r}; pass a number of neurons >= 1")
+    check_count(width=width)
     built = QuadraticDiscriminator(np.ones((int(width), data.d)), np.zeros(int(width)), weight)
     built.reset(seed)
     return built
