@@ -86,6 +86,7 @@ def test_the_unit_of_the_targets_changes_no_verdict(unit, rng):
     here, there = smallest_weights(Phi, y), smallest_weights(Phi, unit * y)
     assert there.count == here.count
     assert there.unique == here.unique
+    close(dictionary(t)[0] @ there.w / unit + there.offset / unit, y, 1e-9)  # it interpolates in its own unit
     close(np.array([there.cost, there.offset]) / unit, np.array([here.cost, here.offset]), 1e-9)
     assert fewest(Phi, unit * y) == fewest(Phi, y)
 
